@@ -1,0 +1,1 @@
+"""Spiking networks: neurons, kernels, training, evaluation and trained weights."""

@@ -1,0 +1,1 @@
+"""The streaming machinery: events, packets, channels, nodes, graphs and their launcher."""

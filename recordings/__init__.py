@@ -1,0 +1,1 @@
+"""Opening recordings of events and reading them as streams."""
