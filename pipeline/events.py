@@ -34,22 +34,29 @@ Events = NDArray[np.void]
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _pack(events, t_begin, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-    for i in range(events.shape[0]):
-        e = events[i]
-        out[i].dt = e.t - t_begin
-        out[i].x = e.x
-        out[i].yp = (e.y << 1) | (e.p & 1)
+def _pack(words, t_begin, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Pack ``words`` [n, 2] = (t, x | y << 16 | p << 32); return earliest, latest time and row."""
+    # Plain integers vectorise where records do not.
+    first = np.int64(0x7FFFFFFFFFFFFFFF)
+    last = -first
+    row = np.int64(0)
+    for i in range(words.shape[0]):
+        t = words[i, 0]
+        xyp = words[i, 1]
+        first = min(first, t)
+        last = max(last, t)
+        row = max(row, (xyp >> 16) & 0xFFFF)
+        yp = ((xyp >> 15) & 0xFFFE) | ((xyp >> 32) & 1)
+        out[i] = ((t - t_begin) & 0xFFFFFFFF) | ((xyp & 0xFFFF) << 32) | (yp << 48)
+    return first, last, row
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _unpack(wire, t_begin, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     for i in range(wire.shape[0]):
         w = wire[i]
-        out[i].t = t_begin + w.dt
-        out[i].x = w.x
-        out[i].y = w.yp >> 1
-        out[i].p = w.yp & 1
+        out[i, 0] = t_begin + (w & 0xFFFFFFFF)
+        out[i, 1] = ((w >> 32) & 0xFFFF) | (((w >> 49) & 0x7FFF) << 16) | (((w >> 48) & 1) << 32)
 
 
 def empty_events(n: int) -> Events:
@@ -65,21 +72,22 @@ def pack(events: Events, t_begin: int) -> Events:
     """
     if events.dtype != EVENT:
         raise ValueError(f"events have dtype {events.dtype}, expected {EVENT}")
-    if len(events):
-        first, last = int(events["t"].min()), int(events["t"].max())
-        if first < t_begin or last - t_begin > MAX_PACKET_US:
-            raise ValueError(
-                f"events from {first} to {last} µs do not fit a packet that begins at {t_begin} µs"
-            )
-        if int(events["y"].max()) >= MAX_SIDE:
-            raise ValueError(f"row {int(events['y'].max())} is not below {MAX_SIDE}")
-    out = np.empty(len(events), WIRE_EVENT)
-    _pack(events, t_begin, out)
+    words = np.ascontiguousarray(events).view(np.int64).reshape(-1, 2)
+    out = np.empty(len(words), WIRE_EVENT)
+    first, last, row = _pack(words, t_begin, out.view(np.int64))
+    if len(words) and (first < t_begin or last - t_begin > MAX_PACKET_US):
+        raise ValueError(
+            f"events from {first} to {last} µs do not fit a packet that begins at {t_begin} µs"
+        )
+    if row >= MAX_SIDE:
+        raise ValueError(f"row {row} is not below {MAX_SIDE}")
     return out
 
 
 def unpack(wire: Events, t_begin: int) -> Events:
     """Unpack wire events ``[n] WIRE_EVENT`` of a packet that begins at ``t_begin`` µs."""
-    out = np.zeros(len(wire), EVENT)
-    _unpack(wire, t_begin, out)
+    out = np.empty(len(wire), EVENT)
+    _unpack(
+        np.ascontiguousarray(wire).view(np.int64), t_begin, out.view(np.int64).reshape(-1, 2)
+    )
     return out

@@ -1,0 +1,194 @@
+"""One consumer as its producer sees it: the account of what was sent, taken and dropped."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, TypeAlias
+
+import zmq
+
+from pipeline.board import Board, EdgeBoard, EdgeSlot
+from pipeline.channel.protocol import Grant, Hello, Policy
+
+Frames: TypeAlias = tuple[tuple[Any, ...], int]
+"""The frames of a packet and its number of events."""
+
+
+class Edge:
+    """The producer's side of one edge.
+
+    ``lossless``: packets sent but not yet taken are kept, and sent again to a consumer that
+    came back. ``latest``: at most ``capacity`` packets wait; older ones are dropped and counted.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        policy: Policy,
+        capacity: int,
+        kinds: frozenset[int],
+        board: EdgeBoard,
+        *,
+        expected: bool,
+    ) -> None:
+        self.name = name
+        self.policy = policy
+        self.capacity = capacity
+        self.kinds = kinds
+        self.board = board
+        self.expected = expected
+        self.identity: bytes | None = None
+        self.consumer = 0
+        self.window = 1
+        self.under_way: deque[Frames] = deque()
+        self.waiting: deque[Frames] = deque()
+        self.left = False
+
+    @classmethod
+    def from_hello(cls, hello: Hello, board: Board, direction: int) -> Edge:
+        """Open an edge to a consumer that no graph announced."""
+        edge = board.edge(hello.name, direction)
+        return cls(
+            hello.name,
+            hello.policy,
+            max(1, hello.capacity),
+            frozenset(hello.kinds),
+            edge,
+            expected=False,
+        )
+
+    @property
+    def credit(self) -> int:
+        """How many more packets the consumer can take now."""
+        return self.window - len(self.under_way) if self.identity is not None else 0
+
+    @property
+    def undelivered(self) -> int:
+        """Packets that were sent and are neither delivered nor dropped."""
+        board = self.board
+        return (
+            board[EdgeSlot.SENT_PACKETS]
+            - board[EdgeSlot.DELIVERED_PACKETS]
+            - board[EdgeSlot.DROPPED_PACKETS]
+        )
+
+    def count_sent(self, events: int, t_end: int) -> None:
+        """Count a packet as sent on this edge."""
+        cells, base = self.board.cells, self.board.base
+        cells[base + EdgeSlot.SENT_EVENTS] += events
+        cells[base + EdgeSlot.SENT_T] = t_end
+        cells[base + EdgeSlot.SENT_PACKETS] += 1
+
+    def drop(self, events: int) -> None:
+        """Count a packet as dropped on this edge."""
+        self.board.add(EdgeSlot.DROPPED_EVENTS, events)
+        self.board.add(EdgeSlot.DROPPED_PACKETS, 1)
+
+    def push(self, socket: zmq.Socket[bytes], frames: Frames) -> bool:
+        """Put a packet under way; False where the consumer turns out to be gone."""
+        self.under_way.append(frames)
+        return self._transmit(socket, frames[0])
+
+    def _transmit(self, socket: zmq.Socket[bytes], frames: tuple[Any, ...]) -> bool:
+        identity = self.identity
+        if identity is None:
+            return False
+        try:
+            socket.send(identity, zmq.SNDMORE)
+            if len(frames) == 1:
+                socket.send(frames[0])
+            else:
+                socket.send(frames[0], zmq.SNDMORE)
+                socket.send(frames[1], copy=False)
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            self.lost_contact()
+            return False
+        return True
+
+    def lost_contact(self) -> None:
+        """The consumer cannot be reached; what it had is known when it is back, or never."""
+        self.identity = None
+
+    def leave(self) -> None:
+        """The consumer will not come back: whatever it did not take is dropped and counted."""
+        self.identity = None
+        self.left = True
+        for queue in (self.under_way, self.waiting):
+            while queue:
+                self.drop(queue.popleft()[1])
+        self.settle()
+
+    def settle(self) -> None:
+        """Count as dropped what neither the consumer has nor this process still holds."""
+        missing = self.undelivered - len(self.under_way) - len(self.waiting)
+        if missing <= 0:
+            return
+        board = self.board
+        held = sum(frames[1] for queue in (self.under_way, self.waiting) for frames in queue)
+        events = (
+            board[EdgeSlot.SENT_EVENTS]
+            - board[EdgeSlot.DELIVERED_EVENTS]
+            - board[EdgeSlot.DROPPED_EVENTS]
+            - held
+        )
+        board.add(EdgeSlot.DROPPED_EVENTS, events)
+        board.add(EdgeSlot.DROPPED_PACKETS, missing)
+        board.add(EdgeSlot.LOST_PACKETS, missing)
+
+    def admit(self, identity: bytes, hello: Hello, ledger: int, socket: zmq.Socket[bytes]) -> None:
+        """Take up (again) with a consumer, from what it says it has had."""
+        again = self.identity == identity and self.consumer == hello.incarnation
+        self.identity = identity
+        self.consumer = hello.incarnation
+        self.window = max(1, hello.window)
+        board = self.board
+        if hello.ledger == ledger:
+            self.take(Grant(hello.packets, hello.events, hello.rejected))
+        else:
+            # It has no memory of this account: count on from what is known to be delivered.
+            rejected = board[EdgeSlot.REJECTED_PACKETS]
+            board[EdgeSlot.OFFSET_PACKETS] = board[EdgeSlot.DELIVERED_PACKETS] + rejected
+            board[EdgeSlot.OFFSET_EVENTS] = board[EdgeSlot.DELIVERED_EVENTS]
+            board[EdgeSlot.OFFSET_REJECTED] = rejected
+        if again:
+            return
+        self.settle()
+        if self.policy == "latest":
+            while self.under_way:
+                self.drop(self.under_way.popleft()[1])
+        self.repeat(socket)
+
+    def repeat(self, socket: zmq.Socket[bytes]) -> None:
+        """Send again whatever is under way; a consumer ignores what it has already had."""
+        for frames, _ in list(self.under_way):
+            if not self._transmit(socket, frames):
+                break
+
+    def take(self, grant: Grant) -> bool:
+        """Book what the consumer says it has taken; False where that is no news.
+
+        Counts are cumulative, so a message that is late or repeated changes nothing.
+        """
+        board = self.board
+        delivered = board[EdgeSlot.DELIVERED_PACKETS]
+        rejected = board[EdgeSlot.REJECTED_PACKETS]
+        taken = board[EdgeSlot.OFFSET_PACKETS] + grant.packets
+        packets = taken - delivered - rejected
+        if packets <= 0 or taken > board[EdgeSlot.SENT_PACKETS]:
+            return False
+        events = board[EdgeSlot.OFFSET_EVENTS] + grant.events - board[EdgeSlot.DELIVERED_EVENTS]
+        under_way = self.under_way
+        popped = 0
+        for _ in range(min(packets, len(under_way))):
+            popped += under_way.popleft()[1]
+        board.add(EdgeSlot.DELIVERED_EVENTS, events)
+        refused = board[EdgeSlot.OFFSET_REJECTED] + grant.rejected - rejected
+        if refused > 0:
+            board[EdgeSlot.REJECTED_PACKETS] = rejected + refused
+            board.add(EdgeSlot.DROPPED_EVENTS, max(0, popped - events))
+            board.add(EdgeSlot.DROPPED_PACKETS, refused)
+            packets -= refused
+        board.add(EdgeSlot.DELIVERED_PACKETS, packets)
+        return True

@@ -1,0 +1,139 @@
+"""Where channels live: private directories for ``ipc``, guarded addresses for ``tcp``."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+import msgspec
+import zmq
+import zmq.auth
+from zmq.auth.thread import ThreadAuthenticator
+
+from pipeline.errors import ChannelError
+
+_IPC_LIMIT = 107
+
+
+class Security(msgspec.Struct, kw_only=True, frozen=True):
+    """How links beyond this host are guarded.
+
+    keys      folder that ``retina keys`` made; links are then encrypted and both ends proven
+    insecure  allow links beyond loopback without keys
+    """
+
+    keys: str | None = None
+    insecure: bool = False
+
+
+def base_directory() -> Path:
+    """Return the directory of this user's runs, made so that only the user can enter it."""
+    parent = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    path = Path(parent) / f"silicon-retina-{os.getuid()}"
+    path.mkdir(mode=0o700, exist_ok=True)
+    info = path.lstat()
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
+        raise ChannelError(f"{path}: not a directory of this user; remove it and start again")
+    if info.st_mode & 0o077:
+        path.chmod(0o700)
+    return path
+
+
+def run_directory() -> Path:
+    """Make a fresh private directory for one run, and sweep those of runs that were killed."""
+    base = base_directory()
+    for old in base.glob("run-*"):
+        pid = old.name.split("-")[1]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"run-{os.getpid()}-", dir=base))
+
+
+def check_endpoint(endpoint: str, security: Security) -> None:
+    """Raise ChannelError where an endpoint is malformed, or open to the network unguarded."""
+    scheme, _, rest = endpoint.partition("://")
+    if scheme == "inproc" and rest:
+        return
+    if scheme == "ipc" and rest:
+        if len(rest.encode()) > _IPC_LIMIT:
+            raise ChannelError(f"{endpoint}: the path is longer than {_IPC_LIMIT} bytes")
+        return
+    if scheme != "tcp" or not rest:
+        raise ChannelError(
+            f"endpoint {endpoint!r}: expected ipc://PATH or tcp://HOST:PORT (or inproc://NAME)"
+        )
+    host, colon, port = rest.rpartition(":")
+    if not colon or not host or not (port == "*" or (port.isdigit() and int(port) < 65536)):
+        raise ChannelError(f"endpoint {endpoint!r}: expected tcp://HOST:PORT, port 0 to 65535")
+    if not (_is_loopback(host) or security.keys or security.insecure):
+        raise ChannelError(
+            f"endpoint {endpoint!r} reaches beyond this host: give keys (made by 'retina keys DIR')"
+            " or set insecure = true"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    host = host.strip("[]")
+    if host in ("localhost", "lo"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def secure(socket: zmq.Socket[bytes], endpoint: str, security: Security, *, server: bool) -> None:
+    """Give a socket its CURVE keys where its endpoint is tcp and keys are configured."""
+    if not security.keys or not endpoint.startswith("tcp://"):
+        return
+    folder = Path(security.keys)
+    own = "server" if server else "client"
+    try:
+        public, secret = zmq.auth.load_certificate(folder / f"{own}.key_secret")
+        server_public, _ = zmq.auth.load_certificate(folder / "server.key")
+    except (OSError, ValueError) as error:
+        raise ChannelError(
+            f"{folder}: no usable {own} key ({error}); make keys with 'retina keys {folder}'"
+        ) from None
+    if secret is None:
+        raise ChannelError(f"{folder / own}.key_secret holds no secret key")
+    socket.curve_publickey = public
+    socket.curve_secretkey = secret
+    if server:
+        socket.curve_server = True
+        socket.zap_domain = b"silicon-retina"
+    else:
+        socket.curve_serverkey = server_public
+
+
+def authenticator(
+    context: zmq.Context[zmq.Socket[bytes]], security: Security
+) -> ThreadAuthenticator | None:
+    """Start the guard that admits only clients whose public key lies in the keys folder."""
+    if not security.keys:
+        return None
+    guard = ThreadAuthenticator(context)
+    guard.start()
+    guard.configure_curve(domain="*", location=security.keys)
+    return guard
+
+
+def make_keys(folder: Path) -> list[Path]:
+    """Make a server and a client key pair in ``folder``; never overwrite one."""
+    made = []
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in ("server", "client"):
+            if (folder / f"{name}.key_secret").exists():
+                raise ChannelError(f"{folder / name}.key_secret exists; keys are not overwritten")
+        for name in ("server", "client"):
+            public, secret = zmq.auth.create_certificates(folder, name)
+            Path(secret).chmod(0o600)
+            made += [Path(public), Path(secret)]
+    except OSError as error:
+        raise ChannelError(f"{folder}: cannot write keys: {error.strerror}") from None
+    return made

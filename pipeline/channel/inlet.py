@@ -1,0 +1,259 @@
+"""The consuming end: one socket to one producer, credits back, packets out."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+
+import zmq
+
+from pipeline.board import IN, Board, EdgeSlot
+from pipeline.channel.endpoints import Security, check_endpoint, secure
+from pipeline.channel.host import host_id
+from pipeline.channel.protocol import (
+    Bye,
+    End,
+    Grant,
+    Hello,
+    Policy,
+    Welcome,
+    Who,
+    encode,
+)
+from pipeline.channel.protocol import decode as decode_message
+from pipeline.clock import Clock, MonotonicClock
+from pipeline.errors import ChannelError, PacketError
+from pipeline.latency import bucket
+from pipeline.packets import KINDS, Packet, decode
+
+_BEAT_NS = 100_000_000
+WINDOW = 32
+"""How many packets are under way to a consumer unless it asks for another number."""
+
+
+class Inlet:
+    """Receives the packets of one producer.
+
+    ``take()`` gives the next packet if there is one; ``done()`` says that it is dealt with, which
+    is what the producer counts as delivered and answers with more. A packet that is no valid
+    packet is counted (``rejected``), remembered (``complaint``) and skipped.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        producer: str,
+        endpoint: str,
+        context: zmq.Context[zmq.Socket[bytes]] | None = None,
+        *,
+        board: Board | None = None,
+        clock: Clock | None = None,
+        kinds: Iterable[type[Packet]] = KINDS,
+        policy: Policy = "lossless",
+        window: int = WINDOW,
+        capacity: int = 8,
+        security: Security | None = None,
+    ) -> None:
+        security = security or Security()
+        check_endpoint(endpoint, security)
+        self.name = name
+        self.producer = producer
+        self.account = (board or Board()).edge(producer, IN)
+        self.rejected = 0
+        self.complaint: str | None = None
+        self.ended = False
+        self.greeted = False
+        self._clock = clock or MonotonicClock()
+        self._incarnation = secrets.randbits(62)
+        self._codes = bytes(kind.code for kind in kinds)
+        self._policy = policy
+        self._window = window
+        self._capacity = capacity
+        self._granted = 0
+        self._batch = max(1, window // 4)
+        self._last_word_ns = 0
+        self._producer_incarnation = 0
+        self._same_clock = True
+        self._must_reset = True
+        self._last_seq: dict[str, int] = {}
+        self._forgotten = (0, 0, 0)
+        account = self.account
+        if account[EdgeSlot.LEDGER] == 0:
+            self._forget_account()
+        self._load_offsets()
+        socket: zmq.Socket[bytes] = (context or zmq.Context.instance()).socket(zmq.DEALER)
+        socket.linger = 500
+        socket.rcvhwm = 0
+        socket.sndhwm = 0
+        socket.reconnect_ivl = 10
+        socket.reconnect_ivl_max = 200
+        socket.routing_id = name.encode()
+        if endpoint.startswith("tcp://"):
+            socket.heartbeat_ivl = 1000
+            socket.heartbeat_timeout = 3000
+            secure(socket, endpoint, security, server=False)
+        try:
+            socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            socket.close()
+            raise ChannelError(
+                f"{name}: cannot connect to {endpoint}: {(error.strerror or '').lower()}"
+            ) from None
+        self.socket = socket
+        self._hello()
+
+    def take(self) -> Packet | None:
+        """Return the next packet, or None where there is none just now."""
+        socket = self.socket
+        while True:
+            try:
+                first = socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return None
+            payload = None
+            if socket.rcvmore:
+                payload = socket.recv(copy=False).buffer
+                if socket.rcvmore:
+                    while socket.rcvmore:
+                        socket.recv()
+                    self._reject("a packet of more than two frames")
+                    continue
+            elif first[:2] == b"SC":
+                self._hear(first)
+                continue
+            try:
+                packet = decode(first, payload)
+            except PacketError as error:
+                self._reject(str(error))
+                continue
+            if self._accept(packet):
+                return packet
+
+    def _accept(self, packet: Packet) -> bool:
+        """Mark gaps, skip what was already had; True where the packet is news."""
+        head = packet.header
+        last = self._last_seq.get(head.stream)
+        if last is not None and head.seq <= last:
+            return False
+        if self._must_reset or (last is not None and head.seq != last + 1):
+            head.reset = True
+            self._must_reset = False
+        self._last_seq[head.stream] = head.seq
+        if not self._same_clock:
+            # Another host's clock says nothing here: age is counted from the arrival on.
+            head.born_ns = self._clock.now_ns()
+        return True
+
+    def done(self, packet: Packet, arrived_ns: int = 0) -> None:
+        """Count a packet as delivered; ``arrived_ns`` (0: now) is when the node took it up."""
+        head = packet.header
+        account = self.account
+        cells, base = account.cells, account.base
+        if head.born_ns:
+            us = ((arrived_ns or self._clock.now_ns()) - head.born_ns) // 1000
+            cells[base + EdgeSlot.LATENCY + bucket(us)] += 1
+            if us > cells[base + EdgeSlot.LATENCY_MAX_US]:
+                cells[base + EdgeSlot.LATENCY_MAX_US] = us
+        cells[base + EdgeSlot.DELIVERED_EVENTS] += packet.size
+        cells[base + EdgeSlot.DELIVERED_T] = head.t_end
+        cells[base + EdgeSlot.DELIVERED_PACKETS] += 1
+        self._taken += 1
+        if self._taken - self._granted >= self._batch:
+            self.grant()
+
+    def grant(self, *, idle: bool = False) -> None:
+        """Tell the producer what was taken, which lets it send as much again."""
+        now = self._clock.now_ns()
+        if self._taken == self._granted and now - self._last_word_ns < _BEAT_NS:
+            return
+        self._last_word_ns = now
+        self._granted = self._taken
+        packets, events, rejected = self._counts()
+        self._say(Grant(packets, events, rejected, idle))
+
+    def _counts(self) -> tuple[int, int, int]:
+        """Return (taken, events delivered, rejected) since the producer's account was opened."""
+        account = self.account
+        rejected = account[EdgeSlot.REJECTED_PACKETS] - account[EdgeSlot.OFFSET_REJECTED]
+        delivered = account[EdgeSlot.DELIVERED_PACKETS] - account[EdgeSlot.OFFSET_PACKETS]
+        events = account[EdgeSlot.DELIVERED_EVENTS] - account[EdgeSlot.OFFSET_EVENTS]
+        return delivered + rejected, events, rejected
+
+    def _forget_account(self) -> None:
+        """Open a new account: whatever was counted before belongs to another producer."""
+        account = self.account
+        account[EdgeSlot.OFFSET_REJECTED] = account[EdgeSlot.REJECTED_PACKETS]
+        account[EdgeSlot.OFFSET_PACKETS] = account[EdgeSlot.DELIVERED_PACKETS]
+        account[EdgeSlot.OFFSET_EVENTS] = account[EdgeSlot.DELIVERED_EVENTS]
+
+    def _load_offsets(self) -> None:
+        self._taken = self._granted = self._counts()[0]
+
+    def _reject(self, why: str) -> None:
+        self.rejected += 1
+        self.complaint = f"{self.producer} → {self.name}: skipped a bad packet: {why}"
+        self.account.add(EdgeSlot.REJECTED_PACKETS, 1)
+        self._taken += 1
+        if self._taken - self._granted >= self._batch:
+            self.grant()
+
+    def _hear(self, frame: bytes) -> None:
+        try:
+            message = decode_message(frame)
+        except PacketError as error:
+            self.rejected += 1
+            self.complaint = f"{self.producer} → {self.name}: skipped a bad message: {error}"
+            return
+        if isinstance(message, Who):
+            self._hello()
+        elif isinstance(message, End):
+            self.ended = True
+            self.grant()
+        elif isinstance(message, Welcome):
+            self._welcome(message)
+
+    def _welcome(self, message: Welcome) -> None:
+        self.greeted = True
+        if message.incarnation == self._producer_incarnation:
+            return
+        self._producer_incarnation = message.incarnation
+        self._same_clock = message.host == host_id()
+        self._must_reset = True
+        self._last_seq.clear()
+        self.ended = False
+        if message.ledger != self.account[EdgeSlot.LEDGER]:
+            self.account[EdgeSlot.LEDGER] = message.ledger
+            self._forget_account()
+            self._load_offsets()
+
+    def _hello(self) -> None:
+        packets, events, rejected = self._counts()
+        self._last_word_ns = self._clock.now_ns()
+        self._granted = self._taken
+        self._say(
+            Hello(
+                self.name,
+                self._incarnation,
+                self.account[EdgeSlot.LEDGER],
+                packets,
+                events,
+                rejected,
+                self._codes,
+                self._policy,
+                self._window,
+                self._capacity,
+            )
+        )
+
+    def _say(self, message: Hello | Grant | Bye) -> None:
+        try:
+            self.socket.send(encode(message), zmq.NOBLOCK)
+        except zmq.Again:
+            # Nobody has ever listened at the other end: there is nothing to tell.
+            self._last_word_ns = 0
+
+    def close(self) -> None:
+        """Take leave of the producer and close the socket; the words are sent within 0.5 s."""
+        self.grant()
+        self._say(Bye())
+        self.socket.close()

@@ -1,0 +1,310 @@
+"""The producing end of a node: one socket, an account for each consumer."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import zmq
+from zmq.auth.thread import ThreadAuthenticator
+
+from pipeline.board import OUT, Board, EdgeSlot, NodeSlot
+from pipeline.channel.edge import Edge, Frames
+from pipeline.channel.endpoints import Security, authenticator, check_endpoint, secure
+from pipeline.channel.host import host_id
+from pipeline.channel.protocol import (
+    Bye,
+    End,
+    Grant,
+    Hello,
+    Message,
+    Policy,
+    Welcome,
+    Who,
+    decode,
+    encode,
+)
+from pipeline.clock import Clock, MonotonicClock
+from pipeline.errors import ChannelError, PacketError
+from pipeline.packets import Packet
+from pipeline.packets import encode as encode_packet
+
+_WAIT_MS = 20
+_PING_NS = 200_000_000
+_REPEAT_NS = 1_000_000_000
+_SERVICE_EVERY = 16
+
+
+class Outlet:
+    """Sends packets to any number of consumers, each served by its own policy.
+
+    ``stop()`` is asked while the outlet waits; when it turns true, waiting ends at once.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        context: zmq.Context[zmq.Socket[bytes]] | None = None,
+        *,
+        board: Board | None = None,
+        clock: Clock | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        security: Security | None = None,
+    ) -> None:
+        self.name = name
+        self.board = board or Board()
+        self.edges: list[Edge] = []
+        self.rejected = 0
+        self._clock = clock or MonotonicClock()
+        self._stop = stop
+        self._security = security or Security()
+        self._context = context or zmq.Context.instance()
+        self._guard: ThreadAuthenticator | None = None
+        self._by_identity: dict[bytes, Edge] = {}
+        self._since_service = 0
+        self._ended = False
+        self._last_ping_ns = 0
+        self._last_move_ns: dict[str, int] = {}
+        self._ipc_paths: list[Path] = []
+        board = self.board
+        if not board[NodeSlot.LEDGER]:
+            board[NodeSlot.LEDGER] = secrets.randbits(62) | 1
+        board[NodeSlot.INCARNATION] += 1
+        self.incarnation = secrets.randbits(62)
+        socket: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
+        socket.linger = 0
+        socket.sndhwm = 0
+        socket.rcvhwm = 0
+        socket.router_mandatory = True
+        socket.router_handover = True
+        self.socket = socket
+
+    def bind(self, endpoint: str) -> str:
+        """Open an endpoint (``ipc://``, ``tcp://`` or ``inproc://``); return it resolved."""
+        check_endpoint(endpoint, self._security)
+        if endpoint.startswith("tcp://"):
+            self.socket.heartbeat_ivl = 1000
+            self.socket.heartbeat_timeout = 3000
+            if self._guard is None:
+                self._guard = authenticator(self._context, self._security)
+            secure(self.socket, endpoint, self._security, server=True)
+        try:
+            if endpoint.startswith("ipc://"):
+                path = Path(endpoint[6:])
+                if path.exists():
+                    # A socket file whose owner was killed; libzmq would bind over a live one too.
+                    self._refuse_live(endpoint)
+                    path.unlink()
+            self.socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            why = "in use" if error.errno == zmq.EADDRINUSE else (error.strerror or "").lower()
+            raise ChannelError(f"{self.name}: cannot open {endpoint}: {why}") from None
+        except OSError as error:
+            raise ChannelError(f"{self.name}: cannot open {endpoint}: {error.strerror}") from None
+        if endpoint.startswith("ipc://"):
+            self._ipc_paths.append(Path(endpoint[6:]))
+        resolved: str = self.socket.last_endpoint.decode()
+        return resolved
+
+    def _refuse_live(self, endpoint: str) -> None:
+        import socket as plain
+
+        path = endpoint[6:]
+        if not Path(path).is_socket():
+            raise ChannelError(f"{self.name}: cannot open {endpoint}: a file is in the way")
+        with plain.socket(plain.AF_UNIX) as probe:
+            try:
+                probe.connect(path)
+            except OSError:
+                return
+        raise ChannelError(f"{self.name}: cannot open {endpoint}: in use")
+
+    def expect(self, name: str, policy: Policy, capacity: int, kinds: Sequence[int]) -> None:
+        """Announce a consumer of the graph: it is waited for (lossless) or held for (latest)."""
+        edge = self.board.edge(name, OUT)
+        self.edges.append(
+            Edge(name, policy, max(1, capacity), frozenset(kinds), edge, expected=True)
+        )
+
+    def wait_for_consumer(self) -> bool:
+        """Wait until any consumer is there; False where stopped before."""
+        while not any(edge.identity is not None for edge in self.edges):
+            if self._stop():
+                return False
+            self.service(_WAIT_MS)
+        return True
+
+    def send(self, packet: Packet) -> bool:
+        """Send a packet to every consumer of its kind; False where stopped while waiting.
+
+        A packet that was cut short by a stop counts as sent, and as dropped, on the edges that
+        it did not reach.
+        """
+        events = packet.size
+        frames = (encode_packet(packet), events)
+        code = packet.code
+        t_end = packet.header.t_end
+        self._since_service += 1
+        if self._since_service >= _SERVICE_EVERY:
+            self.service(0)
+        done = True
+        for edge in self.edges:
+            if code not in edge.kinds or edge.left:
+                continue
+            edge.count_sent(events, t_end)
+            if edge.policy == "lossless":
+                done = self._send_lossless(edge, frames) and done
+            else:
+                self._send_latest(edge, frames)
+        return done
+
+    def _send_lossless(self, edge: Edge, frames: Frames) -> bool:
+        while True:
+            if edge.credit > 0:
+                edge.push(self.socket, frames)
+                return True
+            if edge.left or self._stop():
+                edge.drop(frames[1])
+                return edge.left
+            self.service(_WAIT_MS)
+
+    def _send_latest(self, edge: Edge, frames: Frames) -> None:
+        if edge.credit <= 0:
+            self.service(0)
+        waiting = edge.waiting
+        waiting.append(frames)
+        self._forward(edge)
+        while len(waiting) > edge.capacity:
+            edge.drop(waiting.popleft()[1])
+
+    def _forward(self, edge: Edge) -> None:
+        while edge.waiting and edge.credit > 0:
+            edge.push(self.socket, edge.waiting.popleft())
+
+    def service(self, timeout_ms: int) -> None:
+        """Read what consumers say, waiting at most ``timeout_ms`` for the first word."""
+        self._since_service = 0
+        socket = self.socket
+        if timeout_ms and not socket.poll(timeout_ms):
+            self._look_after()
+            return
+        while True:
+            try:
+                identity, *frames = socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            try:
+                message = decode(frames[0] if len(frames) == 1 else b"")
+            except PacketError:
+                self.rejected += 1
+                continue
+            self._hear(identity, message)
+        if timeout_ms:
+            self._look_after()
+
+    def _hear(self, identity: bytes, message: Message) -> None:
+        edge = self._by_identity.get(identity)
+        if isinstance(message, Grant):
+            if edge is None or edge.identity != identity:
+                self._tell(identity, Who())
+                return
+            if edge.take(message):
+                self._last_move_ns[edge.name] = self._clock.now_ns()
+            if message.idle and edge.under_way:
+                self._maybe_repeat(edge)
+            if edge.waiting:
+                self._forward(edge)
+        elif isinstance(message, Hello):
+            self._admit(identity, message)
+        elif isinstance(message, Bye) and edge is not None and edge.identity == identity:
+            edge.leave()
+
+    def _maybe_repeat(self, edge: Edge) -> None:
+        """Repeat what got lost with a broken connection that healed behind our back."""
+        now = self._clock.now_ns()
+        if now - self._last_move_ns.setdefault(edge.name, now) > _REPEAT_NS:
+            self._last_move_ns[edge.name] = now
+            edge.repeat(self.socket)
+
+    def _admit(self, identity: bytes, hello: Hello) -> None:
+        for edge in self.edges:
+            if edge.name == hello.name and not edge.left:
+                break
+        else:
+            edge = Edge.from_hello(hello, self.board, OUT)
+            edge.settle()
+            self.edges.append(edge)
+        self._by_identity[identity] = edge
+        ledger = self.board[NodeSlot.LEDGER]
+        if not self._tell(identity, Welcome(self.name, self.incarnation, ledger, host_id())):
+            return
+        edge.admit(identity, hello, ledger, self.socket)
+        self._last_move_ns[edge.name] = self._clock.now_ns()
+        self._forward(edge)
+        if self._ended and not edge.waiting:
+            self._tell(identity, End())
+
+    def _tell(self, identity: bytes, message: Message) -> bool:
+        try:
+            self.socket.send_multipart([identity, encode(message)])
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            return False
+        return True
+
+    def _look_after(self) -> None:
+        """Notice consumers that are gone: an address that nobody answers refuses the message."""
+        now = self._clock.now_ns()
+        if now - self._last_ping_ns < _PING_NS:
+            return
+        self._last_ping_ns = now
+        welcome = Welcome(self.name, self.incarnation, self.board[NodeSlot.LEDGER], host_id())
+        for edge in self.edges:
+            if edge.identity is not None and not self._tell(edge.identity, welcome):
+                edge.lost_contact()
+            if edge.identity is None and not edge.expected and not edge.left:
+                edge.leave()
+
+    def end(self, patience_s: float = 10.0) -> None:
+        """Tell every consumer that this was all, and wait until each has taken everything.
+
+        Waiting ends when nothing was taken for ``patience_s`` seconds or ``stop()`` turns true;
+        what is then still open is counted as dropped.
+        """
+        self._ended = True
+        told: set[tuple[str, int]] = set()
+        last_open, since = -1, self._clock.now_ns()
+        while not all(edge.left for edge in self.edges) and not self._stop():
+            for edge in self.edges:
+                mark = (edge.name, edge.consumer)
+                if edge.identity is not None and not edge.waiting and mark not in told:
+                    told.add(mark)
+                    self._tell(edge.identity, End())
+            still = sum(edge.undelivered for edge in self.edges if not edge.left)
+            now = self._clock.now_ns()
+            if still != last_open:
+                last_open, since = still, now
+            if now - since > patience_s * 1e9:
+                break
+            self.service(_WAIT_MS)
+        for edge in self.edges:
+            if not edge.left:
+                edge.leave()
+
+    def backlog(self) -> int:
+        """Return the largest number of packets that any consumer has yet to take."""
+        return max((edge.undelivered for edge in self.edges), default=0)
+
+    def sent(self) -> int:
+        """Return the largest number of packets sent on any edge."""
+        return max((edge.board[EdgeSlot.SENT_PACKETS] for edge in self.edges), default=0)
+
+    def close(self) -> None:
+        """Close the socket and remove its files; never waits."""
+        self.socket.close(linger=0)
+        if self._guard is not None:
+            self._guard.stop()
+        for path in self._ipc_paths:
+            path.unlink(missing_ok=True)

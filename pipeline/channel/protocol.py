@@ -1,0 +1,119 @@
+"""What the two ends of a channel say to each other, besides packets.
+
+The producer binds a ROUTER socket, each consumer connects a DEALER socket.
+
+consumer → producer
+    Hello   who I am, which kinds I take, how I want to be served, what I have had so far
+    Grant   what I have had so far (and so: how much more I can take); also "I am still here"
+    Bye     I am leaving for good
+producer → consumer
+    Welcome  who I am; a new incarnation tells the consumer that state must be forgotten
+    Who      I do not know you (I was started after you): say Hello
+    End      that was the last packet
+    (packets: see ``pipeline.packets``)
+
+Control messages are one frame: ``b"SC"``, version, type, then MessagePack. Counts are cumulative,
+so a lost or repeated Grant does no harm.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from pipeline.errors import PacketError
+from pipeline.packets import PROTOCOL_VERSION, Buffer
+
+Policy: TypeAlias = Literal["lossless", "latest"]
+
+_MAGIC = b"SC" + bytes([PROTOCOL_VERSION])
+
+
+class Hello(msgspec.Struct, array_like=True):
+    """First words of a consumer.
+
+    name         the consumer's name, unique among the consumers of one output
+    incarnation  drawn anew by every process, so that a restart is noticed
+    ledger       which producer's account the three counts (see Grant) belong to (0: none)
+    kinds        codes of the kinds of packet that it takes
+    window       how many packets may be under way to it at once
+    capacity     policy ``latest``: how many packets may wait for it before old ones are dropped
+    """
+
+    name: str
+    incarnation: int
+    ledger: int
+    packets: int
+    events: int
+    rejected: int
+    kinds: bytes
+    policy: Policy
+    window: int
+    capacity: int
+
+
+class Grant(msgspec.Struct, array_like=True):
+    """Everything that the consumer has taken so far.
+
+    packets   packets taken, delivered and rejected together
+    events    events in the packets delivered
+    rejected  packets that were no valid packets
+    idle      the consumer has nothing more to read: whatever is under way should arrive now
+    """
+
+    packets: int
+    events: int
+    rejected: int = 0
+    idle: bool = False
+
+
+class Bye(msgspec.Struct, array_like=True):
+    """The consumer leaves and will not come back."""
+
+
+class Welcome(msgspec.Struct, array_like=True):
+    """First words of a producer; ``host`` tells whether its clock is the consumer's clock."""
+
+    name: str
+    incarnation: int
+    ledger: int
+    host: str
+
+
+class Who(msgspec.Struct, array_like=True):
+    """The producer does not know this consumer."""
+
+
+class End(msgspec.Struct, array_like=True):
+    """The producer has sent its last packet."""
+
+
+Message: TypeAlias = Hello | Grant | Bye | Welcome | Who | End
+
+_TYPES: dict[type, int] = {Hello: 1, Grant: 2, Bye: 3, Welcome: 4, Who: 5, End: 6}
+_encoder = msgspec.msgpack.Encoder()
+_prefix = {kind: _MAGIC + bytes([code]) for kind, code in _TYPES.items()}
+_decoders = {_prefix[kind]: msgspec.msgpack.Decoder(kind) for kind in _TYPES}
+
+
+def encode(message: Message) -> bytes:
+    """Return the frame of a control message."""
+    return _prefix[type(message)] + _encoder.encode(message)
+
+
+def decode(frame: Buffer) -> Message:
+    """Read a control message; raise PacketError where the frame is none."""
+    prefix = bytes(frame[:4])
+    decoder = _decoders.get(prefix)
+    if decoder is None:
+        if prefix[:2] == b"SC" and len(prefix) == 4 and prefix[2] != PROTOCOL_VERSION:
+            raise PacketError(
+                f"protocol version {prefix[2]}, this program speaks {PROTOCOL_VERSION}"
+            )
+        raise PacketError(f"starts with {prefix!r}: this is no message of ours")
+    try:
+        message: Message = decoder.decode(memoryview(frame)[4:])
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise PacketError(f"control message: {error}") from None
+    return message

@@ -1,0 +1,410 @@
+"""The packets that travel between nodes: five kinds, a typed header each and one raw payload.
+
+On the wire a packet is a header frame and a payload frame; a small payload (below ``INLINE``
+bytes) travels in the header frame, behind the header. A header frame is::
+
+    b"SR"             magic
+    u1                version of the protocol
+    u1                kind of packet
+    u4 little-endian  length of the fields
+    fields            the header as MessagePack, padded with zeros to a multiple of 8
+    payload           where it is small, else the second frame
+
+Payloads are raw little-endian buffers that are read in place:
+
+kind        payload
+E events    n × WIRE_EVENT (8 bytes each)
+S spikes    offsets u4 [n_bins + 1], index u4 [n], count u1 [n]: sparse counts, bin by bin
+P prediction  counts i8 [n_classes], score f4 [n_classes]
+I image     u1 [height, width, channels]
+G gaze      n × GAZE (t, x, y)
+
+Every packet states the interval ``[t_begin, t_end)`` of event time that it covers, so that
+silence is information, and the monotonic time at which it was born at its source.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self, TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import PacketError
+from pipeline.events import MAX_PACKET_US, MAX_SIDE, WIRE_EVENT, Events, pack, unpack
+
+PROTOCOL_VERSION = 1
+_MAGIC = b"SR" + bytes([PROTOCOL_VERSION])
+
+GAZE = np.dtype([("t", "<i8"), ("x", "<f4"), ("y", "<f4")])
+"""Where the retina points: time in µs, displacement right and down in pixels of the sensor."""
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+
+class Header(msgspec.Struct, array_like=True, kw_only=True):
+    """What every packet says of itself.
+
+    stream   name of the stream, ``node/kind``; stamped by the runtime
+    seq      number of the packet in its stream, from 0; stamped by the runtime
+    t_begin, t_end   interval of event time in µs that the packet covers
+    born_ns  monotonic time at the source when the packet's last event happened, in ns
+    reset    state built from earlier packets of this stream must be forgotten before this one
+    label    the true class, where known
+    sample   the sample's name, where known
+    """
+
+    stream: str = ""
+    seq: int = 0
+    t_begin: int = 0
+    t_end: int = 0
+    born_ns: int = 0
+    reset: bool = False
+    label: int | None = None
+    sample: str | None = None
+
+
+class EventHeader(Header, array_like=True, kw_only=True):
+    """Header of events: the sensor's size in pixels and the number of events."""
+
+    width: int
+    height: int
+    n: int
+
+
+class SpikeHeader(Header, array_like=True, kw_only=True):
+    """Header of binned spikes: shape of a bin, its length and the numbers of bins and entries."""
+
+    channels: int
+    height: int
+    width: int
+    bin_us: int
+    n_bins: int
+    n: int
+
+
+class PredictionHeader(Header, array_like=True, kw_only=True):
+    """Header of a prediction; ``window_us`` is the length that the counts will cover when final."""
+
+    classes: tuple[int, ...]
+    answer: int
+    final: bool
+    window_us: int
+
+
+class ImageHeader(Header, array_like=True, kw_only=True):
+    """Header of an image of ``channels`` 1 (grey) or 3 (RGB)."""
+
+    height: int
+    width: int
+    channels: int
+
+
+class GazeHeader(Header, array_like=True, kw_only=True):
+    """Header of gaze samples."""
+
+    n: int
+
+
+class Packet:
+    """A header and its payload; the payload is never changed once the packet was yielded."""
+
+    __slots__ = ("header", "payload")
+
+    kind: ClassVar[str]
+    code: ClassVar[int]
+    Header: ClassVar[type[Header]]
+
+    header: Header
+    payload: Buffer | NDArray[np.generic]
+
+    def __init__(self, header: Header, payload: Buffer | NDArray[np.generic]) -> None:
+        self.header = header
+        self.payload = payload
+
+    def check(self, nbytes: int) -> None:
+        """Raise PacketError where the header and a payload of ``nbytes`` cannot be true."""
+        head = self.header
+        if not -(2**62) < head.t_begin <= head.t_end < 2**62:
+            raise PacketError(f"interval [{head.t_begin}, {head.t_end}) µs is not one")
+
+    @property
+    def size(self) -> int:
+        """How many events the packet carries (0 for kinds that carry none)."""
+        return 0
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.header!r})"
+
+
+class EventPacket(Packet):
+    """Events of one sensor over an interval."""
+
+    __slots__ = ()
+    kind = "events"
+    code = ord("E")
+    Header = EventHeader
+    header: EventHeader
+
+    @classmethod
+    def of(cls, events: Events, header: EventHeader) -> Self:
+        """Build a packet from events ``[n] EVENT`` within the header's interval."""
+        header.n = len(events)
+        return cls(header, pack(events, header.t_begin))
+
+    @property
+    def wire(self) -> Events:
+        """The events as they travel, ``[n] WIRE_EVENT``, without a copy."""
+        return np.frombuffer(self.payload, WIRE_EVENT)
+
+    @property
+    def events(self) -> Events:
+        """The events as ``[n] EVENT`` with absolute times, a new array."""
+        return unpack(self.wire, self.header.t_begin)
+
+    @property
+    def size(self) -> int:
+        """How many events the packet carries."""
+        return self.header.n
+
+    def check(self, nbytes: int) -> None:
+        """Raise PacketError where the header and a payload of ``nbytes`` cannot be true."""
+        super().check(nbytes)
+        head = self.header
+        if head.n * WIRE_EVENT.itemsize != nbytes or head.n < 0:
+            raise PacketError(f"{head.n} events need {head.n * 8} bytes, the payload has {nbytes}")
+        if head.t_end - head.t_begin > MAX_PACKET_US:
+            raise PacketError(f"interval of {head.t_end - head.t_begin} µs is over 2**32 µs")
+        _check_side(head.width, head.height)
+
+
+class SpikePacket(Packet):
+    """Binned spikes, sparse: which inputs were active in each bin, and how often."""
+
+    __slots__ = ()
+    kind = "spikes"
+    code = ord("S")
+    Header = SpikeHeader
+    header: SpikeHeader
+
+    @classmethod
+    def of(
+        cls,
+        offsets: NDArray[np.uint32],
+        index: NDArray[np.uint32],
+        count: NDArray[np.uint8],
+        header: SpikeHeader,
+    ) -> Self:
+        """Build from ``offsets`` [n_bins + 1], flat ``index`` [n] into (C, H, W), ``count`` [n]."""
+        header.n_bins = len(offsets) - 1
+        header.n = len(index)
+        payload = np.concatenate(
+            [
+                np.ascontiguousarray(offsets, np.uint32).view(np.uint8),
+                np.ascontiguousarray(index, np.uint32).view(np.uint8),
+                np.ascontiguousarray(count, np.uint8),
+            ]
+        )
+        return cls(header, payload)
+
+    @property
+    def offsets(self) -> NDArray[np.uint32]:
+        """Where each bin's entries begin, ``[n_bins + 1] u4``."""
+        return np.frombuffer(self.payload, np.uint32, self.header.n_bins + 1)
+
+    @property
+    def index(self) -> NDArray[np.uint32]:
+        """Flat index of each entry into a bin's (C, H, W), ``[n] u4``."""
+        return np.frombuffer(self.payload, np.uint32, self.header.n, 4 * (self.header.n_bins + 1))
+
+    @property
+    def count(self) -> NDArray[np.uint8]:
+        """How many events each entry stands for, ``[n] u1``, saturated at 255."""
+        start = 4 * (self.header.n_bins + 1 + self.header.n)
+        return np.frombuffer(self.payload, np.uint8, self.header.n, start)
+
+    @property
+    def size(self) -> int:
+        """How many entries the packet carries."""
+        return self.header.n
+
+    def check(self, nbytes: int) -> None:
+        """Raise PacketError where the header and a payload of ``nbytes`` cannot be true."""
+        super().check(nbytes)
+        head = self.header
+        if min(head.n_bins, head.n) < 0 or 4 * (head.n_bins + 1) + 5 * head.n != nbytes:
+            raise PacketError(
+                f"{head.n_bins} bins with {head.n} entries do not make a payload of {nbytes} bytes"
+            )
+        if not 1 <= head.channels <= 4096:
+            raise PacketError(f"{head.channels} channels are not 1 to 4096")
+        _check_side(head.width, head.height)
+        if head.bin_us < 1 or head.t_end - head.t_begin != head.n_bins * head.bin_us:
+            raise PacketError(f"{head.n_bins} bins of {head.bin_us} µs are not the interval")
+        offsets = self.offsets.astype(np.int64)
+        if offsets[0] != 0 or offsets[-1] != head.n or (np.diff(offsets) < 0).any():
+            raise PacketError("the bins' offsets do not rise from 0 to the number of entries")
+        if head.n and int(self.index.max()) >= head.channels * head.height * head.width:
+            raise PacketError(f"entry {int(self.index.max())} lies outside a bin")
+
+
+class PredictionPacket(Packet):
+    """What a network answers: spike count and score of each class."""
+
+    __slots__ = ()
+    kind = "prediction"
+    code = ord("P")
+    Header = PredictionHeader
+    header: PredictionHeader
+
+    @classmethod
+    def of(
+        cls, counts: NDArray[np.int64], score: NDArray[np.float32], header: PredictionHeader
+    ) -> Self:
+        """Build from spike ``counts`` [n_classes] and ``score`` [n_classes] (sums to 1)."""
+        parts = [np.asarray(counts, np.int64).tobytes(), np.asarray(score, np.float32).tobytes()]
+        return cls(header, b"".join(parts))
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Output spikes of each class since the window began, ``[n_classes] i8``."""
+        return np.frombuffer(self.payload, np.int64, len(self.header.classes))
+
+    @property
+    def score(self) -> NDArray[np.float32]:
+        """Share of each class, ``[n_classes] f4``."""
+        n = len(self.header.classes)
+        return np.frombuffer(self.payload, np.float32, n, 8 * n)
+
+    def check(self, nbytes: int) -> None:
+        """Raise PacketError where the header and a payload of ``nbytes`` cannot be true."""
+        super().check(nbytes)
+        head = self.header
+        if 12 * len(head.classes) != nbytes:
+            raise PacketError(f"{len(head.classes)} classes do not make {nbytes} bytes")
+        if head.answer not in head.classes:
+            raise PacketError(f"answer {head.answer} is none of the classes {head.classes}")
+
+
+class ImagePacket(Packet):
+    """A still image."""
+
+    __slots__ = ()
+    kind = "image"
+    code = ord("I")
+    Header = ImageHeader
+    header: ImageHeader
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """The image, ``[height, width, channels] u1``."""
+        head = self.header
+        shape = (head.height, head.width, head.channels)
+        return np.frombuffer(self.payload, np.uint8).reshape(shape)
+
+    def check(self, nbytes: int) -> None:
+        """Raise PacketError where the header and a payload of ``nbytes`` cannot be true."""
+        super().check(nbytes)
+        head = self.header
+        _check_side(head.width, head.height)
+        if head.channels not in (1, 3) or head.width * head.height * head.channels != nbytes:
+            raise PacketError(
+                f"{head.width}×{head.height}×{head.channels} pixels do not make {nbytes} bytes"
+            )
+
+
+class GazePacket(Packet):
+    """Where the retina was pointed over an interval."""
+
+    __slots__ = ()
+    kind = "gaze"
+    code = ord("G")
+    Header = GazeHeader
+    header: GazeHeader
+
+    @property
+    def gaze(self) -> NDArray[np.void]:
+        """The gaze samples, ``[n] GAZE``."""
+        return np.frombuffer(self.payload, GAZE)
+
+    def check(self, nbytes: int) -> None:
+        """Raise PacketError where the header and a payload of ``nbytes`` cannot be true."""
+        super().check(nbytes)
+        if self.header.n < 0 or self.header.n * GAZE.itemsize != nbytes:
+            raise PacketError(f"{self.header.n} gaze samples do not make {nbytes} bytes")
+
+
+def _check_side(width: int, height: int) -> None:
+    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
+        raise PacketError(f"a sensor of {width}×{height} pixels is not 1 to {MAX_SIDE} each way")
+
+
+KINDS: tuple[type[Packet], ...] = (
+    EventPacket,
+    SpikePacket,
+    PredictionPacket,
+    ImagePacket,
+    GazePacket,
+)
+"""Every kind of packet."""
+
+INLINE = 1 << 15
+"""Payloads below this size in bytes travel in the header frame."""
+
+_encoder = msgspec.msgpack.Encoder()
+_prefix = {kind: _MAGIC + bytes([kind.code]) for kind in KINDS}
+_decoders = {
+    _prefix[kind]: (kind, msgspec.msgpack.Decoder(kind.Header, strict=True)) for kind in KINDS
+}
+_PAD = [bytes(n) for n in range(8)]
+
+
+def encode(packet: Packet) -> tuple[Buffer | NDArray[np.generic], ...]:
+    """Return the one or two frames of a packet."""
+    fields = _encoder.encode(packet.header)
+    n = len(fields)
+    pad = _PAD[-n & 7]
+    payload = packet.payload
+    head = (_prefix[type(packet)], n.to_bytes(4, "little"), fields, pad)
+    size = payload.nbytes if not isinstance(payload, (bytes, bytearray)) else len(payload)
+    if size < INLINE:
+        return (b"".join((*head, payload)),)  # type: ignore[arg-type]
+    return b"".join(head), payload
+
+
+def decode(frame: Buffer, payload: Buffer | None = None) -> Packet:
+    """Read a packet from its one or two frames; the payload is not copied.
+
+    Raises PacketError where the frames come from another program, another version of the
+    protocol, or where the header's words about the payload are not true.
+    """
+    view = memoryview(frame)
+    prefix = bytes(view[:4])
+    known = _decoders.get(prefix)
+    if known is None:
+        raise PacketError(_why_unknown(prefix))
+    kind, decoder = known
+    end = 8 + int.from_bytes(view[4:8], "little")
+    start = (end + 7) & ~7
+    if start > len(view):
+        raise PacketError(f"a header of {end - 8} bytes in a frame of {len(view)}")
+    try:
+        head = decoder.decode(view[8:end])
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise PacketError(f"header of {kind.kind}: {error}") from None
+    if payload is None:
+        payload = view[start:]
+    elif len(view) != start:
+        raise PacketError("a payload both in the header frame and in a frame of its own")
+    packet = kind(head, payload)
+    packet.check(payload.nbytes if isinstance(payload, memoryview) else len(payload))
+    return packet
+
+
+def _why_unknown(prefix: bytes) -> str:
+    if prefix[:2] != _MAGIC[:2] or len(prefix) < 4:
+        return f"starts with {prefix!r}, not with {_MAGIC[:2]!r}: this is no packet of ours"
+    if prefix[2] != PROTOCOL_VERSION:
+        return f"protocol version {prefix[2]}, this program speaks {PROTOCOL_VERSION}"
+    return f"unknown kind of packet {prefix[3:]!r}"
