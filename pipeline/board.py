@@ -32,12 +32,13 @@ class NodeSlot(IntEnum):
     INCARNATION = 2
     STATE = 3
     CURSOR = 4
-    BUSY_NS = 5
+    FAILURES = 5
     CPU_NS = 6
     RSS_BYTES = 7
     CPU_BEFORE_NS = 8
     PACKETS_OUT = 9
     EVENTS_OUT = 10
+    WANTS_STOP = 11
 
 
 class EdgeSlot(IntEnum):

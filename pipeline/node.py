@@ -38,6 +38,8 @@ class Node:
         """Writes a line that outlives the process into the run's report."""
         self.cursor = 0
         """How far the node has come; handed to its successor where the process dies."""
+        self.wants_stop = False
+        """Set by a node to end the whole run (a window that was closed)."""
         self._open = False
         self._stamps: dict[str, int] = {}
         self._reset_pending: set[str] = set()

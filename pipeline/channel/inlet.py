@@ -252,8 +252,14 @@ class Inlet:
             # Nobody has ever listened at the other end: there is nothing to tell.
             self._last_word_ns = 0
 
-    def close(self) -> None:
-        """Take leave of the producer and close the socket; the words are sent within 0.5 s."""
-        self.grant()
-        self._say(Bye())
+    def close(self, *, farewell: bool = True) -> None:
+        """Close the socket; with ``farewell`` the producer learns that nobody will come back.
+
+        The words are sent in the background, for at most 0.5 s; ``Context.term`` waits for them.
+        """
+        if self.socket.closed:
+            return
+        if farewell:
+            self.grant()
+            self._say(Bye())
         self.socket.close()

@@ -1,0 +1,207 @@
+"""The runtime around one node: sockets, credits, pacing, statistics. The node knows of none."""
+
+from __future__ import annotations
+
+import os
+import resource
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import zmq
+
+from pipeline.board import Board, NodeSlot, State
+from pipeline.channel.inlet import Inlet
+from pipeline.channel.outlet import Outlet
+from pipeline.clock import Clock, MonotonicClock
+from pipeline.node import Node, SourceNode
+from pipeline.pacing import Pacer, wait_until
+from pipeline.packets import Packet
+
+_POLL_MS = 50
+_TURN = 16
+_USAGE_NS = 250_000_000
+
+
+class Control:
+    """What the outside world asks of a node.
+
+    go     sources may begin
+    drain  sources end; everyone else goes on until their inputs have ended
+    stop   end now, whatever is under way
+    """
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.drain = threading.Event()
+        self.stop = threading.Event()
+
+
+class Runner:
+    """Runs one node on its channels until its inputs have ended or it is told to stop."""
+
+    def __init__(
+        self,
+        node: Node,
+        inlets: Sequence[Inlet],
+        outlet: Outlet | None,
+        board: Board,
+        control: Control,
+        *,
+        clock: Clock | None = None,
+        alone: bool = True,
+        say: Callable[[str], None] = print,
+        wait_for_consumer: bool = False,
+    ) -> None:
+        self.node = node
+        self.inlets = list(inlets)
+        self.outlet = outlet
+        self.board = board
+        self.control = control
+        self._clock = clock or MonotonicClock()
+        self._cpu_ns = time.process_time_ns if alone else time.thread_time_ns
+        self._say = say
+        self._wait_for_consumer = wait_for_consumer
+        self._next_usage_ns = 0
+
+    def run(self) -> None:
+        """Open the node, run it to its end and close it; the channels take leave properly.
+
+        What the node raises passes through; its channels then break off without a farewell, so
+        that the other ends wait for a successor.
+        """
+        board, node, control = self.board, self.node, self.control
+        board[NodeSlot.CPU_BEFORE_NS] = board[NodeSlot.CPU_NS]
+        board[NodeSlot.STATE] = State.STARTING
+        node.cursor = board[NodeSlot.CURSOR]
+        farewell = False
+        try:
+            node.start()
+            board[NodeSlot.STATE] = State.RUNNING
+            if isinstance(node, SourceNode):
+                self._run_source(node)
+            else:
+                self._run_transformer()
+            board[NodeSlot.STATE] = State.DRAINING
+            if self.outlet is not None:
+                self.outlet.end()
+            farewell = not control.stop.is_set()
+        finally:
+            node.stop()
+            for inlet in self.inlets:
+                inlet.close(farewell=farewell)
+            if self.outlet is not None:
+                self.outlet.close()
+            self._usage(force=True)
+            board[NodeSlot.STATE] = State.ENDED
+
+    def _run_source(self, node: SourceNode) -> None:
+        control, clock, outlet = self.control, self._clock, self.outlet
+
+        def over() -> bool:
+            return control.drain.is_set() or control.stop.is_set()
+
+        def serve(ms: int) -> None:
+            if outlet is not None:
+                outlet.service(ms)
+            else:
+                time.sleep(ms / 1000)
+
+        while not control.go.wait(0) and not over():
+            serve(10)
+        if self._wait_for_consumer and outlet is not None and not outlet.wait_for_consumer():
+            return
+        pacer = Pacer(node.speed, clock)
+        paced = node.speed != float("inf")
+        for packet in node.produce():
+            due = pacer.due_ns(packet.header)
+            if paced and not wait_until(due, clock, serve, over):
+                break
+            if over():
+                break
+            if not packet.header.born_ns:
+                packet.header.born_ns = due
+            self._send(node.stamp(packet))
+            if self.board[NodeSlot.CURSOR] != node.cursor:
+                self.board[NodeSlot.CURSOR] = node.cursor
+            self._usage()
+
+    def _run_transformer(self) -> None:
+        control, node = self.control, self.node
+        poller = zmq.Poller()
+        for inlet in self.inlets:
+            poller.register(inlet.socket, zmq.POLLIN)
+        if self.outlet is not None:
+            poller.register(self.outlet.socket, zmq.POLLIN)
+        open_inlets = list(self.inlets)
+        while open_inlets and not control.stop.is_set():
+            if not self._turn(open_inlets):
+                self._usage()
+                self._rest(poller, open_inlets)
+        if not control.stop.is_set():
+            for packet in node.finish():
+                self._send(node.stamp(packet))
+
+    def _turn(self, inlets: Sequence[Inlet]) -> bool:
+        """Deal with up to ``_TURN`` packets of each input; False where there were none."""
+        node, clock = self.node, self._clock
+        stop = self.control.stop
+        busy = False
+        for inlet in inlets:
+            for _ in range(_TURN):
+                packet = inlet.take()
+                if packet is None:
+                    break
+                busy = True
+                arrived = clock.now_ns()
+                for out in node.feed(packet):
+                    self._send(out)
+                if stop.is_set():
+                    return busy
+                inlet.done(packet, arrived)
+        if busy:
+            self._usage()
+        return busy
+
+    def _rest(self, poller: zmq.Poller, open_inlets: list[Inlet]) -> None:
+        """Nothing to read: give credits, drop inputs that ended, wait for whatever comes."""
+        for inlet in list(open_inlets):
+            if inlet.complaint:
+                self._say(inlet.complaint)
+                inlet.complaint = None
+            if inlet.ended:
+                open_inlets.remove(inlet)
+                poller.unregister(inlet.socket)
+                inlet.close()
+            else:
+                inlet.grant(idle=True)
+        if open_inlets:
+            ready = dict(poller.poll(_POLL_MS))
+            if self.outlet is not None and self.outlet.socket in ready:
+                self.outlet.service(0)
+        if self.node.wants_stop:
+            self.board[NodeSlot.WANTS_STOP] = 1
+
+    def _send(self, packet: Packet) -> None:
+        self.board[NodeSlot.PACKETS_OUT] += 1
+        self.board[NodeSlot.EVENTS_OUT] += packet.size
+        if self.outlet is not None:
+            self.outlet.send(packet)
+
+    def _usage(self, *, force: bool = False) -> None:
+        now = self._clock.now_ns()
+        if now < self._next_usage_ns and not force:
+            return
+        self._next_usage_ns = now + _USAGE_NS
+        board = self.board
+        board[NodeSlot.CPU_NS] = board[NodeSlot.CPU_BEFORE_NS] + self._cpu_ns()
+        board[NodeSlot.RSS_BYTES] = _resident_bytes()
+
+
+def _resident_bytes() -> int:
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return pages * os.sysconf("SC_PAGE_SIZE")
