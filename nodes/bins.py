@@ -20,7 +20,7 @@ class BinsSettings(Settings):
 
     bin_us: Annotated[int, Meta(ge=1, le=10_000_000, description="length of a bin in µs")] = 1000
     window_us: Annotated[
-        int | None,
+        Annotated[int, Meta(ge=1)] | None,
         Meta(description="bins are sent together in packets of this length (none: one by one)"),
     ] = None
     mode: Annotated[
@@ -28,10 +28,12 @@ class BinsSettings(Settings):
     ] = "count"
     pool: Annotated[int, Meta(ge=1, le=64, description="sum over squares of so many pixels")] = 1
     width: Annotated[
-        int | None, Meta(description="columns after pooling (none: the whole sensor)")
+        Annotated[int, Meta(ge=1, le=1 << 15)] | None,
+        Meta(description="columns after pooling (none: the whole sensor)"),
     ] = None
     height: Annotated[
-        int | None, Meta(description="rows after pooling (none: the whole sensor)")
+        Annotated[int, Meta(ge=1, le=1 << 15)] | None,
+        Meta(description="rows after pooling (none: the whole sensor)"),
     ] = None
     x0: Annotated[
         int | None, Meta(description="first column of the sensor that is seen (none: centred)")
@@ -56,18 +58,16 @@ class Bins(Node):
     def open(self) -> None:
         """Check how the settings fit each other."""
         s = self.settings
-        for key in ("width", "height"):
-            value = getattr(s, key)
-            if value is not None and not 1 <= value <= 1 << 15:
-                raise SettingError(f"{self.name}: {key} = {value} is not 1 to {1 << 15}")
         self._window = s.window_us or s.bin_us
-        if self._window % s.bin_us or self._window < 1:
+        if self._window % s.bin_us:
             raise SettingError(
                 f"{self.name}: window_us = {s.window_us} is no multiple of bin_us = {s.bin_us}"
             )
         self._binner: Binner | None = None
         self._sensor = (0, 0)
         self.reset()
+        # The first call compiles: that belongs to the start, not to the first event's latency.
+        Binner(Field(0, 0, 1, 1, 1)).bin(np.empty(0, WIRE_EVENT), 0, 1, 1)
 
     def reset(self) -> None:
         """Forget the bin that is open and its events."""

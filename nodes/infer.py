@@ -17,8 +17,6 @@ from pipeline.errors import ModelError, SettingError
 if TYPE_CHECKING:
     from models.torch_stepper import TorchStepper
 
-_MAX_WINDOW_US = 600_000_000
-
 
 class InferSettings(Settings):
     """Settings of ``infer``."""
@@ -30,7 +28,8 @@ class InferSettings(Settings):
         Literal["auto", "cpu", "cuda"], Meta(description="where the network runs")
     ] = "auto"
     window_ms: Annotated[
-        int | None, Meta(description="an answer after so many ms (none: the model's own window)")
+        Annotated[int, Meta(ge=1, le=600_000)] | None,
+        Meta(description="an answer after so many ms (none: the model's own window)"),
     ] = None
     every_ms: Annotated[
         int, Meta(ge=0, le=60_000, description="a first opinion every so many ms (0: none)")
@@ -57,8 +56,10 @@ class Infer(Node):
         self._stepper = _on_device(model, device)
         self._bin_us = model.bin_us
         window_us = model.window_us if s.window_ms is None else s.window_ms * 1000
-        if not model.bin_us <= window_us <= _MAX_WINDOW_US:
-            raise SettingError(f"{self.name}: window_ms = {s.window_ms} is not 1 to 600000")
+        if window_us < model.bin_us:
+            raise SettingError(
+                f"{self.name}: window_ms = {s.window_ms} is shorter than a bin ({model.bin_us} µs)"
+            )
         self._window_bins = window_us // self._bin_us
         self._every_bins = s.every_ms * 1000 // self._bin_us
         self.reset()

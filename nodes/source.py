@@ -28,7 +28,9 @@ class SourceSettings(Settings):
     loop: Annotated[bool, Meta(description="begin again when all are shown")] = False
     shuffle: Annotated[bool, Meta(description="show the recordings in random order")] = False
     seed: Annotated[int, Meta(ge=0, description="seed of the random order")] = 0
-    limit: Annotated[int | None, Meta(ge=1, description="show only so many recordings")] = None
+    limit: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="show only so many recordings")
+    ] = None
     packet_us: Annotated[
         int, Meta(ge=10, le=1_000_000, description="event time in one packet, in µs")
     ] = 1000
