@@ -1,8 +1,9 @@
-"""Keeps freed memory at hand: a fresh page costs more than the events that are put into it."""
+"""Memory of a node process: what is freed stays at hand, what stays is not searched for garbage."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 
 _M_TRIM_THRESHOLD = -1
@@ -21,3 +22,14 @@ def keep_freed_memory() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_MMAP_THRESHOLD, 1 << 28)
         libc.mallopt(_M_TRIM_THRESHOLD, 1 << 27)
+
+
+def spare_collector() -> None:
+    """Exempt everything that exists from garbage collection, and collect less often.
+
+    A node makes many small objects, none of them in cycles; the collector would search every
+    imported module for garbage again and again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

@@ -117,8 +117,9 @@ class Node:
 class SourceNode(Node):
     """A node that yields packets from nothing (a recording, a camera)."""
 
-    speed: float = float("inf")
-    """Event time over wall time at which the runtime releases packets; inf: as they come."""
+    speed: float | None = None
+    """None: live, packets leave as they come. Else a replay: event time over wall time at which
+    the runtime releases packets; infinite: as fast as consumers take them."""
 
     def produce(self) -> Iterator[Packet]:
         """Yield packets until there are no more; begin at ``self.cursor``."""

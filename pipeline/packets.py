@@ -1,14 +1,17 @@
 """The packets that travel between nodes: five kinds, a typed header each and one raw payload.
 
 On the wire a packet is a header frame and a payload frame; a small payload (below ``INLINE``
-bytes) travels in the header frame, behind the header. A header frame is::
+bytes) travels in the header frame, behind the header, and then several packets may stand in one
+frame, back to back. A packet in a header frame is::
 
     b"SR"             magic
     u1                version of the protocol
     u1                kind of packet
     u4 little-endian  length of the fields
+    u4                length of the payload that follows here; all ones: it is the next frame
+    u4                zero
     fields            the header as MessagePack, padded with zeros to a multiple of 8
-    payload           where it is small, else the second frame
+    payload           where it is small, padded likewise
 
 Payloads are raw little-endian buffers that are read in place:
 
@@ -25,6 +28,7 @@ silence is information, and the monotonic time at which it was born at its sourc
 
 from __future__ import annotations
 
+import struct
 from typing import ClassVar, Self, TypeAlias
 
 import msgspec
@@ -43,7 +47,7 @@ GAZE = np.dtype([("t", "<i8"), ("x", "<f4"), ("y", "<f4")])
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
 
-class Header(msgspec.Struct, array_like=True, kw_only=True):
+class Header(msgspec.Struct, array_like=True, kw_only=True, gc=False):
     """What every packet says of itself.
 
     stream   name of the stream, ``node/kind``; stamped by the runtime
@@ -65,7 +69,7 @@ class Header(msgspec.Struct, array_like=True, kw_only=True):
     sample: str | None = None
 
 
-class EventHeader(Header, array_like=True, kw_only=True):
+class EventHeader(Header, array_like=True, kw_only=True, gc=False):
     """Header of events: the sensor's size in pixels and the number of events."""
 
     width: int
@@ -73,7 +77,7 @@ class EventHeader(Header, array_like=True, kw_only=True):
     n: int
 
 
-class SpikeHeader(Header, array_like=True, kw_only=True):
+class SpikeHeader(Header, array_like=True, kw_only=True, gc=False):
     """Header of binned spikes: shape of a bin, its length and the numbers of bins and entries."""
 
     channels: int
@@ -84,7 +88,7 @@ class SpikeHeader(Header, array_like=True, kw_only=True):
     n: int
 
 
-class PredictionHeader(Header, array_like=True, kw_only=True):
+class PredictionHeader(Header, array_like=True, kw_only=True, gc=False):
     """Header of a prediction; ``window_us`` is the length that the counts will cover when final."""
 
     classes: tuple[int, ...]
@@ -93,7 +97,7 @@ class PredictionHeader(Header, array_like=True, kw_only=True):
     window_us: int
 
 
-class ImageHeader(Header, array_like=True, kw_only=True):
+class ImageHeader(Header, array_like=True, kw_only=True, gc=False):
     """Header of an image of ``channels`` 1 (grey) or 3 (RGB)."""
 
     height: int
@@ -101,7 +105,7 @@ class ImageHeader(Header, array_like=True, kw_only=True):
     channels: int
 
 
-class GazeHeader(Header, array_like=True, kw_only=True):
+class GazeHeader(Header, array_like=True, kw_only=True, gc=False):
     """Header of gaze samples."""
 
     n: int
@@ -358,48 +362,85 @@ _decoders = {
     _prefix[kind]: (kind, msgspec.msgpack.Decoder(kind.Header, strict=True)) for kind in KINDS
 }
 _PAD = [bytes(n) for n in range(8)]
+_lengths = struct.Struct("<III")
+_NEXT_FRAME = 0xFFFFFFFF
+_PREFIX = 16
 
 
 def encode(packet: Packet) -> tuple[Buffer | NDArray[np.generic], ...]:
     """Return the one or two frames of a packet."""
     fields = _encoder.encode(packet.header)
     n = len(fields)
-    pad = _PAD[-n & 7]
     payload = packet.payload
-    head = (_prefix[type(packet)], n.to_bytes(4, "little"), fields, pad)
-    size = payload.nbytes if not isinstance(payload, (bytes, bytearray)) else len(payload)
+    prefix = _prefix[type(packet)]
+    size = len(payload) if isinstance(payload, (bytes, bytearray)) else payload.nbytes
     if size < INLINE:
-        return (b"".join((*head, payload)),)  # type: ignore[arg-type]
-    return b"".join(head), payload
+        lengths = _lengths.pack(n, size, 0)
+        parts = (prefix, lengths, fields, _PAD[-n & 7], payload, _PAD[-size & 7])
+        return (b"".join(parts),)  # type: ignore[arg-type]
+    return b"".join((prefix, _lengths.pack(n, _NEXT_FRAME, 0), fields, _PAD[-n & 7])), payload
 
 
 def decode(frame: Buffer, payload: Buffer | None = None) -> Packet:
-    """Read a packet from its one or two frames; the payload is not copied.
+    """Read the one packet of a frame, or of a header frame and a ``payload`` frame.
 
-    Raises PacketError where the frames come from another program, another version of the
-    protocol, or where the header's words about the payload are not true.
+    The payload is not copied. Raises PacketError where the frames come from another program,
+    another version of the protocol, or where the header's words about the payload are not true.
     """
     view = memoryview(frame)
-    prefix = bytes(view[:4])
-    known = _decoders.get(prefix)
+    packet, end = decode_at(view, 0, payload)
+    if end != len(view):
+        raise PacketError(f"{len(view) - end} bytes too many behind the packet")
+    return packet
+
+
+def extent(view: memoryview, start: int) -> tuple[int, int, int]:
+    """Return where the packet at ``start`` has its payload, the payload's end and its own end.
+
+    A payload in a frame of its own ends at -1. Raises PacketError where this is no packet.
+    """
+    if len(view) < start + _PREFIX:
+        raise PacketError(_why_unknown(bytes(view[start : start + 4])))
+    n, size, zero = _lengths.unpack_from(view, start + 4)
+    begin = start + _PREFIX + ((n + 7) & ~7)
+    if size == _NEXT_FRAME:
+        stop, end = -1, begin
+    else:
+        stop = begin + size
+        end = (stop + 7) & ~7
+    if end > len(view) or zero:
+        raise PacketError(f"a packet of {end - start} bytes in a frame of {len(view)}")
+    return begin, stop, end
+
+
+def decode_at(
+    view: memoryview, start: int, payload: Buffer | None = None
+) -> tuple[Packet, int]:
+    """Read the packet at ``start`` of a header frame; return it and where the next one begins.
+
+    ``payload`` is the frame that follows the header frame, if any. Raises PacketError as
+    ``decode`` does.
+    """
+    known = _decoders.get(bytes(view[start : start + 4]))
     if known is None:
-        raise PacketError(_why_unknown(prefix))
+        raise PacketError(_why_unknown(bytes(view[start : start + 4])))
     kind, decoder = known
-    end = 8 + int.from_bytes(view[4:8], "little")
-    start = (end + 7) & ~7
-    if start > len(view):
-        raise PacketError(f"a header of {end - 8} bytes in a frame of {len(view)}")
+    begin, stop, end = extent(view, start)
+    if stop >= 0:
+        body = view[begin:stop]
+    elif payload is not None:
+        body = payload if isinstance(payload, memoryview) else memoryview(payload)
+    else:
+        raise PacketError("the frame of the payload is missing")
+    fields = start + _PREFIX
+    n = int.from_bytes(view[start + 4 : start + 8], "little")
     try:
-        head = decoder.decode(view[8:end])
+        head = decoder.decode(view[fields : fields + n])
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise PacketError(f"header of {kind.kind}: {error}") from None
-    if payload is None:
-        payload = view[start:]
-    elif len(view) != start:
-        raise PacketError("a payload both in the header frame and in a frame of its own")
-    packet = kind(head, payload)
-    packet.check(payload.nbytes if isinstance(payload, memoryview) else len(payload))
-    return packet
+    packet = kind(head, body)
+    packet.check(body.nbytes)
+    return packet, end
 
 
 def _why_unknown(prefix: bytes) -> str:

@@ -15,11 +15,13 @@ from pipeline.board import Board, NodeSlot, State
 from pipeline.channel.inlet import Inlet
 from pipeline.channel.outlet import Outlet
 from pipeline.clock import Clock, MonotonicClock
+from pipeline.memory import spare_collector
 from pipeline.node import Node, SourceNode
 from pipeline.pacing import Pacer, wait_until
 from pipeline.packets import Packet
 
 _POLL_MS = 50
+_BREATH_MS = 2
 _TURN = 16
 _USAGE_NS = 250_000_000
 
@@ -78,6 +80,7 @@ class Runner:
         farewell = False
         try:
             node.start()
+            spare_collector()
             board[NodeSlot.STATE] = State.RUNNING
             if isinstance(node, SourceNode):
                 self._run_source(node)
@@ -112,8 +115,10 @@ class Runner:
             serve(10)
         if self._wait_for_consumer and outlet is not None and not outlet.wait_for_consumer():
             return
-        pacer = Pacer(node.speed, clock)
-        paced = node.speed != float("inf")
+        speed = node.speed
+        pacer = Pacer(float("inf") if speed is None else speed, clock)
+        paced = speed is not None and speed != float("inf")
+        hurried = speed == float("inf")
         for packet in node.produce():
             due = pacer.due_ns(packet.header)
             if paced and not wait_until(due, clock, serve, over):
@@ -123,6 +128,8 @@ class Runner:
             if not packet.header.born_ns:
                 packet.header.born_ns = due
             self._send(node.stamp(packet))
+            if outlet is not None and not hurried:
+                outlet.flush()
             if self.board[NodeSlot.CURSOR] != node.cursor:
                 self.board[NodeSlot.CURSOR] = node.cursor
             self._usage()
@@ -161,11 +168,13 @@ class Runner:
                     return busy
                 inlet.done(packet, arrived)
         if busy:
+            if self.outlet is not None:
+                self.outlet.flush()
             self._usage()
         return busy
 
     def _rest(self, poller: zmq.Poller, open_inlets: list[Inlet]) -> None:
-        """Nothing to read: give credits, drop inputs that ended, wait for whatever comes."""
+        """Nothing to read: wait for whatever comes, drop inputs that have ended."""
         for inlet in list(open_inlets):
             if inlet.complaint:
                 self._say(inlet.complaint)
@@ -174,11 +183,14 @@ class Runner:
                 open_inlets.remove(inlet)
                 poller.unregister(inlet.socket)
                 inlet.close()
-            else:
-                inlet.grant(idle=True)
         if open_inlets:
-            ready = dict(poller.poll(_POLL_MS))
-            if self.outlet is not None and self.outlet.socket in ready:
+            # A busy stream goes on at once: it is not worth a word to the producer.
+            ready = poller.poll(_BREATH_MS)
+            if not ready:
+                for inlet in open_inlets:
+                    inlet.grant(idle=True)
+                ready = poller.poll(_POLL_MS)
+            if self.outlet is not None and self.outlet.socket in dict(ready):
                 self.outlet.service(0)
         if self.node.wants_stop:
             self.board[NodeSlot.WANTS_STOP] = 1

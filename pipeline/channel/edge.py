@@ -10,6 +10,9 @@ import zmq
 from pipeline.board import Board, EdgeBoard, EdgeSlot
 from pipeline.channel.protocol import Grant, Hello, Policy
 
+_BATCH = 1 << 14
+"""Small packets go together in messages of about this size in bytes, where they come fast."""
+
 Frames: TypeAlias = tuple[tuple[Any, ...], int]
 """The frames of a packet and its number of events."""
 
@@ -40,6 +43,8 @@ class Edge:
         self.identity: bytes | None = None
         self.consumer = 0
         self.window = 1
+        self._batch: list[bytes] = []
+        self._batch_bytes = 0
         self.under_way: deque[Frames] = deque()
         self.waiting: deque[Frames] = deque()
         self.left = False
@@ -84,32 +89,51 @@ class Edge:
         self.board.add(EdgeSlot.DROPPED_EVENTS, events)
         self.board.add(EdgeSlot.DROPPED_PACKETS, 1)
 
-    def push(self, socket: zmq.Socket[bytes], frames: Frames) -> bool:
-        """Put a packet under way; False where the consumer turns out to be gone."""
+    def push(self, socket: zmq.Socket[bytes], frames: Frames) -> None:
+        """Put a packet under way; small ones wait for ``flush`` to go together."""
         self.under_way.append(frames)
-        return self._transmit(socket, frames[0])
+        self._transmit(socket, frames[0])
 
-    def _transmit(self, socket: zmq.Socket[bytes], frames: tuple[Any, ...]) -> bool:
+    def _transmit(self, socket: zmq.Socket[bytes], frames: tuple[Any, ...]) -> None:
+        if len(frames) == 1:
+            self._batch.append(frames[0])
+            self._batch_bytes += len(frames[0])
+            if self._batch_bytes >= _BATCH:
+                self.flush(socket)
+        else:
+            self.flush(socket)
+            self._emit(socket, *frames)
+
+    def flush(self, socket: zmq.Socket[bytes]) -> None:
+        """Send the small packets that wait to go together."""
+        batch = self._batch
+        if batch:
+            frame = batch[0] if len(batch) == 1 else b"".join(batch)
+            batch.clear()
+            self._batch_bytes = 0
+            self._emit(socket, frame)
+
+    def _emit(self, socket: zmq.Socket[bytes], frame: bytes, payload: Any = None) -> None:
         identity = self.identity
         if identity is None:
-            return False
+            return
         try:
             socket.send(identity, zmq.SNDMORE)
-            if len(frames) == 1:
-                socket.send(frames[0])
+            if payload is None:
+                socket.send(frame)
             else:
-                socket.send(frames[0], zmq.SNDMORE)
-                socket.send(frames[1], copy=False)
+                socket.send(frame, zmq.SNDMORE)
+                socket.send(payload, copy=False)
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
             self.lost_contact()
-            return False
-        return True
 
     def lost_contact(self) -> None:
         """The consumer cannot be reached; what it had is known when it is back, or never."""
         self.identity = None
+        self._batch.clear()
+        self._batch_bytes = 0
 
     def leave(self) -> None:
         """The consumer will not come back: whatever it did not take is dropped and counted."""
@@ -162,9 +186,11 @@ class Edge:
 
     def repeat(self, socket: zmq.Socket[bytes]) -> None:
         """Send again whatever is under way; a consumer ignores what it has already had."""
+        self._batch.clear()
+        self._batch_bytes = 0
         for frames, _ in list(self.under_way):
-            if not self._transmit(socket, frames):
-                break
+            self._transmit(socket, frames)
+        self.flush(socket)
 
     def take(self, grant: Grant) -> bool:
         """Book what the consumer says it has taken; False where that is no news.

@@ -24,10 +24,10 @@ from pipeline.channel.protocol import decode as decode_message
 from pipeline.clock import Clock, MonotonicClock
 from pipeline.errors import ChannelError, PacketError
 from pipeline.latency import bucket
-from pipeline.packets import KINDS, Packet, decode
+from pipeline.packets import KINDS, Packet, decode_at, extent
 
 _BEAT_NS = 100_000_000
-WINDOW = 32
+WINDOW = 64
 """How many packets are under way to a consumer unless it asks for another number."""
 
 
@@ -76,6 +76,9 @@ class Inlet:
         self._same_clock = True
         self._must_reset = True
         self._last_seq: dict[str, int] = {}
+        self._view: memoryview | None = None
+        self._payload: memoryview | None = None
+        self._at = 0
         self._forgotten = (0, 0, 0)
         account = self.account
         if account[EdgeSlot.LEDGER] == 0:
@@ -104,30 +107,56 @@ class Inlet:
 
     def take(self) -> Packet | None:
         """Return the next packet, or None where there is none just now."""
+        while self._view is not None or self._receive():
+            packet = self._next()
+            if packet is not None and self._accept(packet):
+                return packet
+        return None
+
+    def _receive(self) -> bool:
+        """Get the next frame of packets; hear what the producer says in between."""
         socket = self.socket
         while True:
             try:
-                first = socket.recv(zmq.NOBLOCK)
+                first = socket.recv(zmq.NOBLOCK, copy=False)
             except zmq.Again:
-                return None
+                return False
             payload = None
-            if socket.rcvmore:
-                payload = socket.recv(copy=False).buffer
-                if socket.rcvmore:
-                    while socket.rcvmore:
-                        socket.recv()
+            if first.more:
+                second = socket.recv(copy=False)
+                payload = second.buffer
+                if second.more:
+                    while socket.recv(copy=False).more:
+                        pass
                     self._reject("a packet of more than two frames")
                     continue
-            elif first[:2] == b"SC":
-                self._hear(first)
+            # A header frame is small: copied, what it holds is aligned for numpy.
+            head = first.bytes
+            if payload is None and head[:2] == b"SC":
+                self._hear(head)
                 continue
+            self._view, self._at, self._payload = memoryview(head), 0, payload
+            return True
+
+    def _next(self) -> Packet | None:
+        """Read the next packet of the frame at hand; None where it is no valid packet."""
+        view, start = self._view, self._at
+        assert view is not None  # noqa: S101
+        packet = None
+        try:
+            packet, end = decode_at(view, start, self._payload)
+        except PacketError as error:
+            self._reject(str(error))
+            # A packet that states its length can be stepped over; else the rest is of no use.
             try:
-                packet = decode(first, payload)
-            except PacketError as error:
-                self._reject(str(error))
-                continue
-            if self._accept(packet):
-                return packet
+                end = extent(view, start)[2]
+            except PacketError:
+                end = len(view)
+        if end >= len(view):
+            self._view = self._payload = None
+        else:
+            self._at = end
+        return packet
 
     def _accept(self, packet: Packet) -> bool:
         """Mark gaps, skip what was already had; True where the packet is news."""

@@ -138,6 +138,7 @@ class Outlet:
     def send(self, packet: Packet) -> bool:
         """Send a packet to every consumer of its kind; False where stopped while waiting.
 
+        Small packets may wait for ``flush``, which waiting for anything does of itself.
         A packet that was cut short by a stop counts as sent, and as dropped, on the edges that
         it did not reach.
         """
@@ -182,10 +183,17 @@ class Outlet:
         while edge.waiting and edge.credit > 0:
             edge.push(self.socket, edge.waiting.popleft())
 
+    def flush(self) -> None:
+        """Send every small packet that waits to go together with others."""
+        for edge in self.edges:
+            edge.flush(self.socket)
+
     def service(self, timeout_ms: int) -> None:
         """Read what consumers say, waiting at most ``timeout_ms`` for the first word."""
         self._since_service = 0
         socket = self.socket
+        if timeout_ms:
+            self.flush()
         if timeout_ms and not socket.poll(timeout_ms):
             self._look_after()
             return
@@ -215,6 +223,7 @@ class Outlet:
                 self._maybe_repeat(edge)
             if edge.waiting:
                 self._forward(edge)
+                edge.flush(self.socket)
         elif isinstance(message, Hello):
             self._admit(identity, message)
         elif isinstance(message, Bye) and edge is not None and edge.identity == identity:
@@ -242,6 +251,7 @@ class Outlet:
         edge.admit(identity, hello, ledger, self.socket)
         self._last_move_ns[edge.name] = self._clock.now_ns()
         self._forward(edge)
+        edge.flush(self.socket)
         if self._ended and not edge.waiting:
             self._tell(identity, End())
 
@@ -281,6 +291,7 @@ class Outlet:
                 mark = (edge.name, edge.consumer)
                 if edge.identity is not None and not edge.waiting and mark not in told:
                     told.add(mark)
+                    edge.flush(self.socket)
                     self._tell(edge.identity, End())
             still = sum(edge.undelivered for edge in self.edges if not edge.left)
             now = self._clock.now_ns()
