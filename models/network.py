@@ -1,0 +1,187 @@
+"""What a network is made of: layers, their shapes and the neuron's constants; no weights.
+
+A network reads like its diagram, ``2-16c5-2a-32c3-2a-64c3-10``:
+
+    2       input channels (0 OFF, 1 ON); only at the front
+    16c5    convolution to 16 features, kernel 5×5; ``s2`` after it strides, ``p0`` pads
+            (``16c5s2p2``); without them stride 1 and padding 1
+    2a      sum-pooling over 2×2 (every weight 1.1 θ), followed by the neuron like any layer
+    10      dense layer to 10 neurons
+
+Every layer's neurons are spike response model neurons with the same constants. Notation and
+constants: Shrestha and Orchard, "SLAYER: Spike Layer Error Reassignment in Time", NeurIPS 2018.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+
+Shape = tuple[int, int, int]
+
+POOL_WEIGHT = 1.1
+"""Weight of a sum-pooling synapse in units of the threshold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neuron:
+    """Constants of the spike response model; times in ms.
+
+    The synaptic response is ε(t) = t/τ_s · exp(1 − t/τ_s), the refractory response
+    ν(t) = −scale_ref · θ · t/τ_ref · exp(1 − t/τ_ref), and the surrogate of the spike's
+    derivative ρ(u) = scale_rho/(tau_rho·θ) · exp(−|u − θ|/(tau_rho·θ)), for t ≥ 0.
+    Raises ValueError where a constant is not a positive number.
+    """
+
+    ts_ms: float = 1.0
+    theta: float = 10.0
+    tau_s_ms: float = 10.0
+    tau_ref_ms: float = 1.0
+    scale_ref: float = 2.0
+    tau_rho: float = 1.0
+    scale_rho: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+                raise ValueError(f"neuron's {name} is {value!r}, expected a positive number")
+
+    @property
+    def synaptic(self) -> tuple[float, float]:
+        """Decay per bin and gain of the recursion that is the synaptic response, exactly.
+
+        x[k] = α x[k−1] + n[k], y[k] = α (y[k−1] + x[k−1]), psp[k] = gain · y[k], since
+        k α^k with α = exp(−Ts/τ) is the impulse response of y.
+        """
+        return math.exp(-self.ts_ms / self.tau_s_ms), math.e * self.ts_ms / self.tau_s_ms
+
+    @property
+    def refractory(self) -> tuple[float, float]:
+        """Decay per bin and gain (negative) of the same recursion for the refractory response."""
+        gain = -self.scale_ref * self.theta * math.e * self.ts_ms / self.tau_ref_ms
+        return math.exp(-self.ts_ms / self.tau_ref_ms), gain
+
+
+@dataclass(frozen=True, slots=True)
+class Conv:
+    """Convolution (cross-correlation) to ``features`` channels."""
+
+    features: int
+    kernel: int
+    stride: int = 1
+    padding: int = 1
+
+    def out_shape(self, shape: Shape) -> Shape:
+        """Return the output's (C, H, W)."""
+        _, height, width = shape
+        span = 2 * self.padding - self.kernel
+        return (
+            self.features,
+            (height + span) // self.stride + 1,
+            (width + span) // self.stride + 1,
+        )
+
+    def weight_shape(self, shape: Shape) -> tuple[int, ...] | None:
+        """Return (features, C, kernel, kernel)."""
+        return (self.features, shape[0], self.kernel, self.kernel)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Sum-pooling over ``size``×``size``; rows and columns that do not fill a square are cut."""
+
+    size: int
+
+    def out_shape(self, shape: Shape) -> Shape:
+        """Return the output's (C, H, W)."""
+        return (shape[0], shape[1] // self.size, shape[2] // self.size)
+
+    def weight_shape(self, shape: Shape) -> tuple[int, ...] | None:  # noqa: ARG002
+        """Return None: nothing is learned."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """Every input to each of ``features`` neurons."""
+
+    features: int
+
+    def out_shape(self, shape: Shape) -> Shape:  # noqa: ARG002
+        """Return the output's (features, 1, 1)."""
+        return (self.features, 1, 1)
+
+    def weight_shape(self, shape: Shape) -> tuple[int, ...] | None:
+        """Return (features, C·H·W), the inputs in the order of (C, H, W)."""
+        return (self.features, math.prod(shape))
+
+
+Layer = Conv | Pool | Dense
+
+_TOKEN = re.compile(
+    r"(?P<features>[1-9]\d*)c(?P<kernel>[1-9]\d*)(?:s(?P<stride>[1-9]\d*))?(?:p(?P<padding>\d+))?"
+    r"|(?P<pool>[1-9]\d*)a|(?P<dense>[1-9]\d*)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Layers on an input of (C, H, W), all with the same neuron."""
+
+    spec: str
+    input_shape: Shape
+    layers: tuple[Layer, ...]
+    neuron: Neuron = Neuron()
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """(C, H, W) of the input and of every layer's output."""
+        shapes = [self.input_shape]
+        for layer in self.layers:
+            shapes.append(layer.out_shape(shapes[-1]))
+        return tuple(shapes)
+
+    @property
+    def weight_shapes(self) -> tuple[tuple[int, ...] | None, ...]:
+        """Shape of every layer's weights, None for a layer without."""
+        return tuple(
+            layer.weight_shape(shape)
+            for layer, shape in zip(self.layers, self.shapes, strict=False)
+        )
+
+    @property
+    def neurons(self) -> int:
+        """How many neurons all layers have together."""
+        return sum(math.prod(shape) for shape in self.shapes[1:])
+
+
+def parse(spec: str, height: int, width: int, neuron: Neuron | None = None) -> Network:
+    """Build the network that ``spec`` describes on an input of ``height``×``width`` pixels.
+
+    Raises ValueError naming the part of ``spec`` that cannot be read or does not fit.
+    """
+    first, *rest = spec.split("-")
+    if not re.fullmatch(r"[1-9]\d*", first) or not rest:
+        raise ValueError(f"network {spec!r} must begin with input channels and have a layer")
+    network = Network(
+        spec, (int(first), height, width), tuple(map(_layer, rest)), neuron or Neuron()
+    )
+    for part, (before, after) in zip(rest, pairwise(network.shapes), strict=True):
+        if min(after) < 1:
+            raise ValueError(f"network {spec!r}: {part!r} does not fit an input of {before}")
+    return network
+
+
+def _layer(token: str) -> Layer:
+    match = _TOKEN.fullmatch(token)
+    if match is None:
+        raise ValueError(f"{token!r} is no layer, expected 16c5, 16c5s2p2, 2a or 10")
+    if match["pool"]:
+        return Pool(int(match["pool"]))
+    if match["dense"]:
+        return Dense(int(match["dense"]))
+    padding = 1 if match["padding"] is None else int(match["padding"])
+    return Conv(int(match["features"]), int(match["kernel"]), int(match["stride"] or 1), padding)
