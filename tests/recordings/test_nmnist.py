@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RecordingError
@@ -36,6 +36,7 @@ def recordings(draw: st.DrawFn) -> Events:
 
 
 @given(recordings())
+@settings(deadline=None)
 def test_encode_and_decode_are_inverse_across_wraps(events: Events) -> None:
     # Pixel bytes that spell another format's name are refused as that format.
     events["x"][0] = 7
@@ -45,6 +46,7 @@ def test_encode_and_decode_are_inverse_across_wraps(events: Events) -> None:
 
 
 @given(st.binary(max_size=600))
+@settings(deadline=None)
 def test_arbitrary_bytes_decode_or_raise_one_line(data: bytes) -> None:
     try:
         events = nmnist.decode(data, "some.bin")
