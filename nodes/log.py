@@ -41,7 +41,8 @@ class Log(Node):
         """Print a line for each final answer."""
         assert isinstance(packet, PredictionPacket)  # noqa: S101  (the graph guarantees it)
         head = packet.header
-        if head.answer != self._opinion:
+        # Before the first output spike the answer is no more than the first of equals.
+        if head.answer != self._opinion and (packet.counts.any() or head.final):
             self._opinion = head.answer
             self._since_us = head.t_end - head.t_begin
         if head.final:

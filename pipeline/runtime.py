@@ -152,24 +152,28 @@ class Runner:
 
     def _turn(self, inlets: Sequence[Inlet]) -> bool:
         """Deal with up to ``_TURN`` packets of each input; False where there were none."""
-        node, clock = self.node, self._clock
-        stop = self.control.stop
+        node, clock, stop = self.node, self._clock, self.control.stop
         busy = False
         for inlet in inlets:
-            for _ in range(_TURN):
+            taken: list[tuple[Packet, int]] = []
+            while len(taken) < _TURN and not stop.is_set():
                 packet = inlet.take()
                 if packet is None:
                     break
-                busy = True
                 arrived = clock.now_ns()
                 for out in node.feed(packet):
                     self._send(out)
-                if stop.is_set():
-                    return busy
-                inlet.done(packet, arrived)
-        if busy:
+                if not stop.is_set():
+                    taken.append((packet, arrived))
+            if not taken:
+                continue
+            busy = True
+            # Delivered is what has also left again: a process that dies takes nothing with it.
             if self.outlet is not None:
                 self.outlet.flush()
+            for packet, arrived in taken:
+                inlet.done(packet, arrived)
+        if busy:
             self._usage()
         return busy
 

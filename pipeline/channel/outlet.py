@@ -153,22 +153,25 @@ class Outlet:
         for edge in self.edges:
             if code not in edge.kinds or edge.left:
                 continue
-            edge.count_sent(events, t_end)
             if edge.policy == "lossless":
-                done = self._send_lossless(edge, frames) and done
-            else:
+                done = self._wait_for_credit(edge) and done
+            # Counted only now: whatever counts as sent is held by the edge or on its way.
+            edge.count_sent(events, t_end)
+            if edge.policy == "latest":
                 self._send_latest(edge, frames)
+            elif edge.credit > 0:
+                edge.push(self.socket, frames)
+            else:
+                edge.drop(events)
         return done
 
-    def _send_lossless(self, edge: Edge, frames: Frames) -> bool:
-        while True:
-            if edge.credit > 0:
-                edge.push(self.socket, frames)
-                return True
-            if edge.left or self._stop():
-                edge.drop(frames[1])
-                return edge.left
+    def _wait_for_credit(self, edge: Edge) -> bool:
+        """Wait until a lossless consumer can take more; False where stopped before."""
+        while edge.credit <= 0 and not edge.left:
+            if self._stop():
+                return False
             self.service(_WAIT_MS)
+        return True
 
     def _send_latest(self, edge: Edge, frames: Frames) -> None:
         if edge.credit <= 0:
