@@ -99,7 +99,7 @@ class Pool:
         """Return the output's (C, H, W)."""
         return (shape[0], shape[1] // self.size, shape[2] // self.size)
 
-    def weight_shape(self, shape: Shape) -> tuple[int, ...] | None:  # noqa: ARG002
+    def weight_shape(self, shape: Shape) -> tuple[int, ...] | None:
         """Return None: nothing is learned."""
         return None
 
@@ -110,7 +110,7 @@ class Dense:
 
     features: int
 
-    def out_shape(self, shape: Shape) -> Shape:  # noqa: ARG002
+    def out_shape(self, shape: Shape) -> Shape:
         """Return the output's (features, 1, 1)."""
         return (self.features, 1, 1)
 

@@ -11,12 +11,10 @@ kept; nothing else is looked at.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import cast
 
 import msgspec
 import numba
@@ -27,13 +25,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.augment import Augmentation, augment
+from models.dataset import Dataset, read, split
 from models.frames import frames
 from models.module import SpikingModule
 from models.network import Network, Neuron, parse
 from models.store import Model, save
-from pipeline.errors import RecordingError, SettingError
+from pipeline.errors import SettingError
 from pipeline.events import Events
-from recordings.folder import samples
 from recordings.nmnist import SENSOR
 
 SACCADES_US = (0, 105_000, 210_000)
@@ -101,20 +99,6 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
     validation_names: list[str]
 
 
-class _Data(msgspec.Struct, frozen=True):
-    names: list[str]
-    events: list[Events]
-    labels: list[int]
-
-    def take(self, chosen: Sequence[int]) -> _Data:
-        """Return the recordings of these indices."""
-        return _Data(
-            [self.names[i] for i in chosen],
-            [self.events[i] for i in chosen],
-            [self.labels[i] for i in chosen],
-        )
-
-
 def train_classifier(
     config: ClassifierConfig,
     data: Path,
@@ -133,7 +117,7 @@ def train_classifier(
     numba.set_num_threads(min(config.threads, NUMBA_NUM_THREADS))
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    training, validation = _split(_read(data), config.validation, config.seed)
+    training, validation = split(read(data), config.validation, config.seed)
     classes = tuple(sorted(set(training.labels)))
     network = _network(config, len(classes))
     module = SpikingModule(network)
@@ -263,7 +247,7 @@ def _update(
 
 
 def _batches(
-    data: _Data,
+    data: Dataset,
     config: ClassifierConfig,
     full: bool,
     shape: tuple[int, int, int],
@@ -304,31 +288,3 @@ def _warm_cosine(step: int, steps: int, warm: int) -> float:
     if step < warm:
         return (step + 1) / (warm + 1)
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
-
-
-def _read(data: Path) -> _Data:
-    split = "Train" if (Path(data) / "Train").is_dir() else None
-    found = samples(data, split)
-    unlabelled = next((s.name for s in found if s.label is None), None)
-    if unlabelled is not None:
-        raise RecordingError(f"{data}: {unlabelled} has no label, expected <label>/NNNNN.bin")
-    labels = [cast("int", s.label) for s in found]
-    return _Data([s.name for s in found], [s.read() for s in found], labels)
-
-
-def _split(data: _Data, share: float, seed: int) -> tuple[_Data, _Data]:
-    """Split by label; a recording's side depends on its name and the seed alone."""
-    sides: tuple[list[int], list[int]] = ([], [])
-    for label in sorted(set(data.labels)):
-        mine = [i for i, other in enumerate(data.labels) if other == label]
-        mine.sort(key=lambda i: hashlib.sha256(f"{seed}:{data.names[i]}".encode()).digest())
-        n = round(len(mine) * share)
-        if not 0 < n < len(mine):
-            raise RecordingError(
-                f"{len(mine)} recordings of label {label} cannot be split with {share:.0%} for "
-                "validation, expected at least one on each side"
-            )
-        sides[0].extend(mine[n:])
-        sides[1].extend(mine[:n])
-    train, valid = map(data.take, sides)
-    return train, valid
