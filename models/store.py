@@ -28,6 +28,9 @@ from pipeline.errors import ModelError
 FORMAT = "silicon-retina-classifier"
 VERSION = "1"
 
+MAX_NEURONS = 2**27
+"""The largest network that is loaded: its state takes 20 bytes a neuron."""
+
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 """Where the shipped models lie."""
 
@@ -147,6 +150,11 @@ def load(name_or_path: str | Path) -> Model:
 def check(model: Model, where: str, input_shape: Sequence[int] | None = None) -> None:
     """Raise ModelError naming ``where`` unless the model's parts agree with each other."""
     network = model.network
+    if network.neurons > MAX_NEURONS:
+        raise ModelError(
+            f"{where}: {network.spec} has {network.neurons:,} neurons, expected at most "
+            f"{MAX_NEURONS:,}"
+        )
     if input_shape is not None and tuple(input_shape) != network.input_shape:
         raise ModelError(
             f"{where}: input shape {tuple(input_shape)} disagrees with {network.spec}, "

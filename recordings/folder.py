@@ -75,6 +75,8 @@ def open_samples(path: str | Path, split: str | None = None) -> list[Sample]:
             f"{SHIPPED!r} (the shipped ones)"
         )
     if file.is_file():
+        if split is not None:
+            raise RecordingError(f"{file}: is a file and has no split {split!r}")
         return [Sample(file.name, file, _digit(file.resolve().parent.name))]
     return samples(file, split)
 

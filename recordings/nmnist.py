@@ -14,6 +14,7 @@ Spiking Neuromorphic Datasets Using Saccades", Front. Neurosci. 9:437, 2015.
 
 from __future__ import annotations
 
+import string
 from pathlib import Path
 
 import numba
@@ -40,17 +41,18 @@ DISORDER_US = 1_000
 
 _FOREIGN = {
     b"#!AER-DAT": "AEDAT",
-    b"%": "Prophesee RAW or DAT",
     b"Event Stream": "Event Stream",
     b"#ROSBAG": "ROS bag",
     b"\x89HDF": "HDF5",
     b"\x89PNG": "PNG",
     b"PK\x03\x04": "ZIP",
-    b"\x1f\x8b": "gzip",
+    b"\x1f\x8b\x08": "gzip",
     b"BZh": "bzip2",
     b"\x93NUMPY": "NumPy",
     b"\x7fELF": "ELF",
+    **{b"% " + bytes([letter]): "Prophesee RAW or DAT" for letter in string.ascii_letters.encode()},
 }
+"""How other formats begin; as an event each would be over 0.5 s into a recording."""
 
 
 @numba.njit(cache=True, nogil=True)

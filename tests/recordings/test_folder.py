@@ -69,6 +69,8 @@ def test_nothing_there(tmp_path: Path) -> None:
         samples(tmp_path / "a.bin")
     with pytest.raises(RecordingError, match="has no split 'Test', its splits: none"):
         samples(tmp_path, "Test")
+    with pytest.raises(RecordingError, match="is a file and has no split"):
+        open_samples(tmp_path / "a.bin", "Test")
 
 
 def test_the_shipped_samples_are_what_their_table_says() -> None:

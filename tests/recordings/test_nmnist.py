@@ -129,3 +129,19 @@ def test_sensor_size() -> None:
     assert nmnist.sensor_size(made([1], 33, 33)) == (34, 34)
     assert nmnist.sensor_size(made([1], 34, 0)) == (240, 180)
     assert nmnist.sensor_size(made([1], 0, 200)) == (256, 256)
+
+
+def test_a_recording_of_ncaltech101() -> None:
+    path = Path(__file__).parents[3] / "shared/data/ncaltech101/Faces_easy_image_0001.bin"
+    if not path.is_file():
+        pytest.skip("the recording is not at hand (../shared/data/ncaltech101)")
+    events = nmnist.read(path)
+    assert len(events) == 67_445
+    assert (events["x"].max(), events["y"].max()) == (150, 172)
+    assert nmnist.sensor_size(events) == nmnist.CALTECH_SENSOR
+    assert nmnist.steps_back(events) == 0
+    assert nmnist.encode(events) == path.read_bytes()
+
+
+def test_a_first_pixel_that_spells_percent_is_a_pixel() -> None:
+    assert len(nmnist.decode(nmnist.encode(made([5, 9], x=0x25, y=0x20)), "percent")) == 2
