@@ -50,7 +50,7 @@ class Bins(Node):
     has fired. Events outside the field of view are left out and counted (``outside``).
     """
 
-    Settings = BinsSettings
+    settings_type = BinsSettings
     accepts = (EventPacket,)
     emits = (SpikePacket,)
     settings: BinsSettings
@@ -77,7 +77,7 @@ class Bins(Node):
 
     def process(self, packet: Packet) -> Iterator[Packet]:
         """Yield the bins that this packet completes."""
-        assert isinstance(packet, EventPacket)  # noqa: S101  (the graph guarantees it)
+        assert isinstance(packet, EventPacket)
         head = packet.header
         if (head.width, head.height) != self._sensor:
             self._look_at(head.width, head.height)
@@ -114,7 +114,8 @@ class Bins(Node):
         return np.concatenate([self._pending, later])
 
     def _emit(self, packet: Packet, wire: np.ndarray, t_zero: int, n_bins: int) -> SpikePacket:
-        assert self._begin is not None and self._binner is not None  # noqa: S101
+        assert self._begin is not None
+        assert self._binner is not None
         s = self.settings
         bins = self._binner.bin(wire, t_zero - self._begin, s.bin_us, n_bins)
         field = self._binner.field

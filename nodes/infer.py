@@ -43,7 +43,7 @@ class Infer(Node):
     without samples is one window after another.
     """
 
-    Settings = InferSettings
+    settings_type = InferSettings
     accepts = (SpikePacket,)
     emits = (PredictionPacket,)
     settings: InferSettings
@@ -73,7 +73,7 @@ class Infer(Node):
 
     def process(self, packet: Packet) -> Iterator[Packet]:
         """Yield an opinion every ``every_ms`` and the answer at the end of the window."""
-        assert isinstance(packet, SpikePacket)  # noqa: S101  (the graph guarantees it)
+        assert isinstance(packet, SpikePacket)
         head = packet.header
         shape = (head.channels, head.height, head.width)
         if shape != self._stepper.input_shape or head.bin_us != self._bin_us:

@@ -1,4 +1,4 @@
-"""log: says in the terminal what was shown, what was answered, after how long, and how often right."""
+"""log: says in the terminal what was shown, what was answered, and how often that was right."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Log(Node):
     gave the answer that it kept.
     """
 
-    Settings = LogSettings
+    settings_type = LogSettings
     accepts = (PredictionPacket,)
     settings: LogSettings
 
@@ -39,7 +39,7 @@ class Log(Node):
 
     def process(self, packet: Packet) -> Iterator[Packet]:
         """Print a line for each final answer."""
-        assert isinstance(packet, PredictionPacket)  # noqa: S101  (the graph guarantees it)
+        assert isinstance(packet, PredictionPacket)
         head = packet.header
         # Before the first output spike the answer is no more than the first of equals.
         if head.answer != self._opinion and (packet.counts.any() or head.final):
@@ -52,9 +52,7 @@ class Log(Node):
 
     def _answer(self, packet: PredictionPacket, ms: float) -> None:
         head = packet.header
-        self.journal(
-            {"sample": head.sample, "label": head.label, "answer": head.answer, "ms": ms}
-        )
+        self.journal({"sample": head.sample, "label": head.label, "answer": head.answer, "ms": ms})
         line = f"{head.sample or head.stream:<24} answered {head.answer} after {ms:3.0f} ms"
         if head.label is not None:
             right = head.answer == head.label

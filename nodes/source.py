@@ -45,7 +45,7 @@ class SourceSettings(Settings):
 class Source(SourceNode):
     """Yields EventPackets of ``packet_us`` each; every recording begins with a reset mark."""
 
-    Settings = SourceSettings
+    settings_type = SourceSettings
     emits = (EventPacket,)
     settings: SourceSettings
 

@@ -21,9 +21,10 @@ _ENTRIES_BEFORE_CLEAR = 2**31 - 2**26
 class Bins(NamedTuple):
     """Sparse bins: ``offsets`` u4 [n_bins + 1], flat ``index`` u4 [n] into (2, H, W), ``count``."""
 
+    # The tuple's own index() and count() are of no use here.
     offsets: NDArray[np.uint32]
-    index: NDArray[np.uint32]
-    count: NDArray[np.uint8]
+    index: NDArray[np.uint32]  # type: ignore[assignment]
+    count: NDArray[np.uint8]  # type: ignore[assignment]
 
 
 class Field(NamedTuple):
@@ -40,9 +41,23 @@ class Field(NamedTuple):
     pool: int
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def _bin(  # type: ignore[no-untyped-def]  # pragma: no cover
-    wire, start, bin_us, n_bins, x0, y0, width, height, pool, binary, last, base, offsets, index, count
+    wire,
+    start,
+    bin_us,
+    n_bins,
+    x0,
+    y0,
+    width,
+    height,
+    pool,
+    binary,
+    last,
+    base,
+    offsets,
+    index,
+    count,
 ):
     """Fill ``offsets``, ``index`` and ``count`` from packed events.
 

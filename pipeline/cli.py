@@ -127,7 +127,6 @@ def node(
         policy,
         keys,
         insecure,
-        debug,
     )
 
 

@@ -110,7 +110,7 @@ def show_kinds(kind: str | None) -> None:
     else:
         for title in ("setting", "may be", "default", "meaning"):
             grid.add_column(title)
-        for row in table(find(kind, "retina graph kinds").Settings):
+        for row in table(find(kind, "retina graph kinds").settings_type):
             grid.add_row(*row)
     console.print(grid)
 
@@ -124,12 +124,11 @@ def run_node(
     policy: str,
     keys: str | None,
     insecure: bool,
-    debug: bool,
 ) -> None:
     """Run one node in this process until its inputs end or a signal comes."""
     cls = find(kind, "retina node")
     values = dict(parse_setting(text) for text in changes)
-    settings = settings_from(cls.Settings, values, f"retina node {kind}", text=True)
+    settings = settings_from(cls.settings_type, values, f"retina node {kind}", text=True)
     if policy not in ("lossless", "latest"):
         raise SettingError(f"--policy {policy}: expected lossless or latest")
     checked: Policy = "lossless" if policy == "lossless" else "latest"

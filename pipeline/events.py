@@ -33,7 +33,7 @@ MAX_SIDE = 2**15
 Events = NDArray[np.void]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def _pack(words, t_begin, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Pack ``words`` [n, 2] = (t, x | y << 16 | p << 32); return earliest, latest time and row."""
     # Plain integers vectorise where records do not.
@@ -51,7 +51,7 @@ def _pack(words, t_begin, out):  # type: ignore[no-untyped-def]  # pragma: no co
     return first, last, row
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def _unpack(wire, t_begin, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     for i in range(wire.shape[0]):
         w = wire[i]
@@ -87,7 +87,5 @@ def pack(events: Events, t_begin: int) -> Events:
 def unpack(wire: Events, t_begin: int) -> Events:
     """Unpack wire events ``[n] WIRE_EVENT`` of a packet that begins at ``t_begin`` µs."""
     out = np.empty(len(wire), EVENT)
-    _unpack(
-        np.ascontiguousarray(wire).view(np.int64), t_begin, out.view(np.int64).reshape(-1, 2)
-    )
+    _unpack(np.ascontiguousarray(wire).view(np.int64), t_begin, out.view(np.int64).reshape(-1, 2))
     return out

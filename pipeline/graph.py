@@ -182,9 +182,7 @@ def parse_setting(text: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
-def _overrides(
-    overrides: Iterable[str], tables: Mapping[str, Any]
-) -> dict[str, dict[str, Any]]:
+def _overrides(overrides: Iterable[str], tables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for text in overrides:
         place, value = parse_setting(text)
@@ -228,38 +226,37 @@ def _node(
             raise GraphError(f"{here}: {error}") from None
     cls = find(kind, here)
     values = {key: value for key, value in table.items() if key not in _RESERVED}
-    settings_from(cls.Settings, values, here)
+    settings_from(cls.settings_type, values, here)
     if changed:
-        checked = settings_from(cls.Settings, changed, f"--set {name}", text=True)
+        checked = settings_from(cls.settings_type, changed, f"--set {name}", text=True)
         values |= {key: getattr(checked, key) for key in changed}
-    settings = settings_from(cls.Settings, values, here)
+    settings = settings_from(cls.settings_type, values, here)
     return NodeSpec(name, kind, cls, settings, values, group, tuple(listen))
 
 
-def _edges(
-    tables: Any, nodes: Mapping[str, NodeSpec], where: str
-) -> list[EdgeSpec]:
+def _edges(tables: Any, nodes: Mapping[str, NodeSpec], where: str) -> list[EdgeSpec]:
     if not (isinstance(tables, list) and all(isinstance(table, dict) for table in tables)):
         raise GraphError(f"{where}: edges is no list of {{ from = ..., to = ... }}")
     edges: list[EdgeSpec] = []
     for number, table in enumerate(tables, 1):
         here = f"{where}: edge {number}"
         _only(table, _EDGE, here)
-        ends = []
-        for key in ("from", "to"):
-            name = table.get(key)
-            if name is None:
-                raise GraphError(f"{here}: '{key}' is missing")
-            if name not in nodes:
-                close = difflib.get_close_matches(str(name), nodes, 1)
-                hint = f"; did you mean '{close[0]}'?" if close else ""
-                raise GraphError(f"{here}: {key} = {name!r} is no node{hint}")
-            ends.append(nodes[name])
-        edge = _edge(table, *ends, here)
+        edge = _edge(table, _end(table, "from", nodes, here), _end(table, "to", nodes, here), here)
         if any((edge.source, edge.target) == (e.source, e.target) for e in edges):
             raise GraphError(f"{here}: '{edge.source}' to '{edge.target}' is there twice")
         edges.append(edge)
     return edges
+
+
+def _end(table: Mapping[str, Any], key: str, nodes: Mapping[str, NodeSpec], here: str) -> NodeSpec:
+    name = table.get(key)
+    if name is None:
+        raise GraphError(f"{here}: '{key}' is missing")
+    if not isinstance(name, str) or name not in nodes:
+        close = difflib.get_close_matches(str(name), nodes, 1)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        raise GraphError(f"{here}: {key} = {name!r} is no node{hint}")
+    return nodes[name]
 
 
 def _edge(table: Mapping[str, Any], source: NodeSpec, target: NodeSpec, here: str) -> EdgeSpec:

@@ -23,9 +23,7 @@ GROUP = "silicon_retina.nodes"
 @functools.cache
 def known() -> dict[str, str]:
     """Return every installed kind and where it stands, as ``module:Class``."""
-    return {
-        point.name: point.value for point in importlib.metadata.entry_points(group=GROUP)
-    }
+    return {point.name: point.value for point in importlib.metadata.entry_points(group=GROUP)}
 
 
 def find(kind: str, where: str) -> type[Node]:

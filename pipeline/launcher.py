@@ -111,6 +111,8 @@ class Launcher:
             for board in self.boards.values():
                 board.close()
             shutil.rmtree(self.directory, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                self.directory.parent.rmdir()
         if self._error is not None:
             self._error.report = report  # type: ignore[attr-defined]
             raise self._error
@@ -133,7 +135,11 @@ class Launcher:
                 self._look_at(child, now)
             self._let_go(now - begun)
             self._tick(self.boards, self.children)
-            if self._duration_s is not None and self._went and now - self._went_s > self._duration_s:
+            if (
+                self._duration_s is not None
+                and self._went
+                and now - self._went_s > self._duration_s
+            ):
                 self.drain()
             if any(board[NodeSlot.WANTS_STOP] for board in self.boards.values()):
                 self.drain()
@@ -166,7 +172,7 @@ class Launcher:
         if failure is not None and failure.refused:
             child.ended = True
             error = NodeFailed(failure.message)
-            error.exit_status = failure.status  # type: ignore[misc]
+            error.exit_status = failure.status
             self._error = error
             return
         child.failures = 1 if now - child.started_s > _HEALTHY_S else child.failures + 1
@@ -228,7 +234,7 @@ class Launcher:
             process_group=0,
         )
         for stream in (process.stdout, process.stderr):
-            assert stream is not None  # noqa: S101
+            assert stream is not None
             os.set_blocking(stream.fileno(), False)
             child.buffers[stream.fileno()] = bytearray()
             self._selector.register(stream, selectors.EVENT_READ, child)

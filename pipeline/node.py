@@ -20,11 +20,11 @@ __all__ = ["Node", "Settings", "SourceNode"]
 class Node:
     """Takes packets, gives packets.
 
-    A kind of node states its ``Settings``, which packets it ``accepts`` and ``emits``, and
+    A kind of node states its ``settings_type``, which packets it ``accepts`` and ``emits``, and
     overrides ``process``. Everything else has a sensible default.
     """
 
-    Settings: ClassVar[type[Settings]] = Settings
+    settings_type: ClassVar[type[Settings]] = Settings
     accepts: ClassVar[tuple[type[Packet], ...]] = ()
     emits: ClassVar[tuple[type[Packet], ...]] = ()
     needs_display: ClassVar[bool] = False
@@ -32,7 +32,9 @@ class Node:
     """A kind that owns the main thread (a window) defines ``main_thread(self, stop)``."""
 
     def __init__(self, settings: Settings | None = None, **values: Any) -> None:
-        self.settings: Any = settings or settings_from(self.Settings, values, type(self).__name__)
+        self.settings: Any = settings or settings_from(
+            self.settings_type, values, type(self).__name__
+        )
         self.name = type(self).__name__.lower()
         self.journal: Callable[[dict[str, Any]], None] = lambda entry: None
         """Writes a line that outlives the process into the run's report."""
@@ -148,4 +150,4 @@ def header_of(packet: Packet, kind: type[Packet], **fields: Any) -> Any:
         "label": head.label,
         "sample": head.sample,
     }
-    return kind.Header(**{**common, **fields})
+    return kind.header_type(**{**common, **fields})

@@ -118,7 +118,7 @@ class Packet:
 
     kind: ClassVar[str]
     code: ClassVar[int]
-    Header: ClassVar[type[Header]]
+    header_type: ClassVar[type[Header]]
 
     header: Header
     payload: Buffer | NDArray[np.generic]
@@ -148,7 +148,7 @@ class EventPacket(Packet):
     __slots__ = ()
     kind = "events"
     code = ord("E")
-    Header = EventHeader
+    header_type = EventHeader
     header: EventHeader
 
     @classmethod
@@ -189,7 +189,7 @@ class SpikePacket(Packet):
     __slots__ = ()
     kind = "spikes"
     code = ord("S")
-    Header = SpikeHeader
+    header_type = SpikeHeader
     header: SpikeHeader
 
     @classmethod
@@ -259,7 +259,7 @@ class PredictionPacket(Packet):
     __slots__ = ()
     kind = "prediction"
     code = ord("P")
-    Header = PredictionHeader
+    header_type = PredictionHeader
     header: PredictionHeader
 
     @classmethod
@@ -297,7 +297,7 @@ class ImagePacket(Packet):
     __slots__ = ()
     kind = "image"
     code = ord("I")
-    Header = ImageHeader
+    header_type = ImageHeader
     header: ImageHeader
 
     @property
@@ -324,7 +324,7 @@ class GazePacket(Packet):
     __slots__ = ()
     kind = "gaze"
     code = ord("G")
-    Header = GazeHeader
+    header_type = GazeHeader
     header: GazeHeader
 
     @property
@@ -359,7 +359,7 @@ INLINE = 1 << 15
 _encoder = msgspec.msgpack.Encoder()
 _prefix = {kind: _MAGIC + bytes([kind.code]) for kind in KINDS}
 _decoders = {
-    _prefix[kind]: (kind, msgspec.msgpack.Decoder(kind.Header, strict=True)) for kind in KINDS
+    _prefix[kind]: (kind, msgspec.msgpack.Decoder(kind.header_type, strict=True)) for kind in KINDS
 }
 _PAD = [bytes(n) for n in range(8)]
 _lengths = struct.Struct("<III")
@@ -413,9 +413,7 @@ def extent(view: memoryview, start: int) -> tuple[int, int, int]:
     return begin, stop, end
 
 
-def decode_at(
-    view: memoryview, start: int, payload: Buffer | None = None
-) -> tuple[Packet, int]:
+def decode_at(view: memoryview, start: int, payload: Buffer | None = None) -> tuple[Packet, int]:
     """Read the packet at ``start`` of a header frame; return it and where the next one begins.
 
     ``payload`` is the frame that follows the header frame, if any. Raises PacketError as

@@ -7,6 +7,7 @@ ends, the launcher is gone: the process then stops, and removes the run's direct
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -129,9 +130,15 @@ class _Process:
         """Stop everything; where something does not stop in time, end the process all the same."""
         self.control.stop.set()
         if not self.done.wait(_PATIENCE_S):
-            if self.orphaned:
-                shutil.rmtree(self.directory, ignore_errors=True)
+            self.sweep()
             os._exit(EXIT_CRASH)
+
+    def sweep(self) -> None:
+        """Remove the run's directory where nobody is left to do it."""
+        if self.orphaned:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                self.directory.parent.rmdir()
 
     def run(self) -> int:
         """Run the nodes; return the exit status."""
@@ -192,7 +199,7 @@ class _Process:
 
     def _build(self, part: Part) -> tuple[Node, Part]:
         cls = find(part.kind, part.name)
-        node = cls(settings_from(cls.Settings, part.values, part.name))
+        node = cls(settings_from(cls.settings_type, part.values, part.name))
         node.name = part.name
         journal = journal_path(self.directory, part.name)
 
@@ -267,8 +274,7 @@ def main() -> None:
         status = EXIT_REFUSED
     finally:
         process.done.set()
-        if process.orphaned:
-            shutil.rmtree(process.directory, ignore_errors=True)
+        process.sweep()
     sys.stdout.flush()
     # Interpreter shutdown would wait for threads that only the launcher's end would wake.
     os._exit(status)

@@ -23,16 +23,14 @@ from msgspec import Meta
 from pipeline.errors import SettingError
 
 
-class Settings(msgspec.Struct, kw_only=True, frozen=True):
+class Settings(msgspec.Struct, kw_only=True):
     """Base of every settings struct."""
 
 
 S = TypeVar("S", bound=Settings)
 
 
-def settings_from(
-    kind: type[S], values: Mapping[str, Any], where: str, *, text: bool = False
-) -> S:
+def settings_from(kind: type[S], values: Mapping[str, Any], where: str, *, text: bool = False) -> S:
     """Build settings of ``kind`` from ``values``; ``text`` also reads numbers from strings.
 
     Raises SettingError; ``where`` opens its message (a file and node, or a command).
@@ -113,7 +111,11 @@ def table(kind: type[Settings]) -> list[tuple[str, str, str, str]]:
         text = ""
         if get_origin(hint) is Annotated:
             text = next(
-                (m.description for m in get_args(hint)[1:] if isinstance(m, Meta) and m.description),
+                (
+                    m.description
+                    for m in get_args(hint)[1:]
+                    if isinstance(m, Meta) and m.description
+                ),
                 "",
             )
         default = "needed" if field.required else _show(field.default)

@@ -65,9 +65,7 @@ class LiveTable:
         self._next = now + _EVERY_S
         self._live.update(self.render(boards, children, now), refresh=True)
 
-    def render(
-        self, boards: Mapping[str, Board], children: Iterable[Child], now: float
-    ) -> Table:
+    def render(self, boards: Mapping[str, Board], children: Iterable[Child], now: float) -> Table:
         """Return the table of this moment."""
         table = Table(box=None, header_style="bold", padding=(0, 1))
         table.add_column("node")
@@ -82,9 +80,7 @@ class LiveTable:
             table.add_row(name, *self._row(name, board, boards, now), str(restarts.get(name, 0)))
         return table
 
-    def _row(
-        self, name: str, board: Board, boards: Mapping[str, Board], now: float
-    ) -> list[str]:
+    def _row(self, name: str, board: Board, boards: Mapping[str, Board], now: float) -> list[str]:
         ends = [edge for edge in board.edges() if edge.direction == IN]
         if ends:
             packets = sum(end[EdgeSlot.DELIVERED_PACKETS] for end in ends)
@@ -111,9 +107,7 @@ class LiveTable:
         ]
 
 
-def _backlog(
-    name: str, ends: Iterable[EdgeBoard], boards: Mapping[str, Board]
-) -> tuple[str, int]:
+def _backlog(name: str, ends: Iterable[EdgeBoard], boards: Mapping[str, Board]) -> tuple[str, int]:
     packets = events = dropped = 0
     seconds = 0.0
     for end in ends:

@@ -50,7 +50,11 @@ def run_directory() -> Path:
         pid = old.name.split("-")[1]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists():
             shutil.rmtree(old, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"run-{os.getpid()}-", dir=base))
+    try:
+        return Path(tempfile.mkdtemp(prefix=f"run-{os.getpid()}-", dir=base))
+    except FileNotFoundError:
+        # The last run of another process just took the empty directory away.
+        return Path(tempfile.mkdtemp(prefix=f"run-{os.getpid()}-", dir=base_directory()))
 
 
 def check_endpoint(endpoint: str, security: Security) -> None:

@@ -141,7 +141,7 @@ class Inlet:
     def _next(self) -> Packet | None:
         """Read the next packet of the frame at hand; None where it is no valid packet."""
         view, start = self._view, self._at
-        assert view is not None  # noqa: S101
+        assert view is not None
         packet = None
         try:
             packet, end = decode_at(view, start, self._payload)
@@ -181,8 +181,7 @@ class Inlet:
         if head.born_ns:
             us = ((arrived_ns or self._clock.now_ns()) - head.born_ns) // 1000
             cells[base + EdgeSlot.LATENCY + bucket(us)] += 1
-            if us > cells[base + EdgeSlot.LATENCY_MAX_US]:
-                cells[base + EdgeSlot.LATENCY_MAX_US] = us
+            cells[base + EdgeSlot.LATENCY_MAX_US] = max(cells[base + EdgeSlot.LATENCY_MAX_US], us)
         cells[base + EdgeSlot.DELIVERED_EVENTS] += packet.size
         cells[base + EdgeSlot.DELIVERED_T] = head.t_end
         cells[base + EdgeSlot.DELIVERED_PACKETS] += 1

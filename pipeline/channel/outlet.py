@@ -104,8 +104,8 @@ class Outlet:
             raise ChannelError(f"{self.name}: cannot open {endpoint}: {error.strerror}") from None
         if endpoint.startswith("ipc://"):
             self._ipc_paths.append(Path(endpoint[6:]))
-        resolved: str = self.socket.last_endpoint.decode()
-        return resolved
+        resolved = self.socket.getsockopt(zmq.LAST_ENDPOINT)
+        return resolved.rstrip(b"\0").decode() if isinstance(resolved, bytes) else endpoint
 
     def _refuse_live(self, endpoint: str) -> None:
         import socket as plain

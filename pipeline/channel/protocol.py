@@ -94,7 +94,9 @@ Message: TypeAlias = Hello | Grant | Bye | Welcome | Who | End
 _TYPES: dict[type, int] = {Hello: 1, Grant: 2, Bye: 3, Welcome: 4, Who: 5, End: 6}
 _encoder = msgspec.msgpack.Encoder()
 _prefix = {kind: _MAGIC + bytes([code]) for kind, code in _TYPES.items()}
-_decoders = {_prefix[kind]: msgspec.msgpack.Decoder(kind) for kind in _TYPES}
+_decoders: dict[bytes, msgspec.msgpack.Decoder[Message]] = {
+    _prefix[kind]: msgspec.msgpack.Decoder(kind) for kind in _TYPES
+}
 
 
 def encode(message: Message) -> bytes:
@@ -113,7 +115,6 @@ def decode(frame: Buffer) -> Message:
             )
         raise PacketError(f"starts with {prefix!r}: this is no message of ours")
     try:
-        message: Message = decoder.decode(memoryview(frame)[4:])
+        return decoder.decode(memoryview(frame)[4:])
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise PacketError(f"control message: {error}") from None
-    return message

@@ -1,0 +1,50 @@
+# Everything sets up what it needs: `make demo` and `make test` are all a newcomer has to know.
+
+BIN := .venv/bin
+
+.PHONY: help demo test test-all check format bench clean
+
+help:
+	@echo "make demo      watch real recordings stream through the network that names each digit"
+	@echo "make test      run the tests"
+	@echo "make test-all  run the slow ones too"
+	@echo "make check     lint, format and types"
+	@echo "make bench     measure every figure the README quotes (peers included)"
+	@echo "make clean     remove the virtual environment and everything built"
+
+demo: .venv/.ready
+	$(BIN)/retina demo
+
+test: .venv/.ready-dev
+	QT_QPA_PLATFORM=offscreen $(BIN)/pytest -m "not slow"
+
+test-all: .venv/.ready-dev
+	QT_QPA_PLATFORM=offscreen $(BIN)/pytest
+
+check: .venv/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.ready-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.ready-bench
+	$(BIN)/retina bench
+
+.venv/.ready: pyproject.toml setup.sh
+	sh setup.sh run
+	touch $@
+
+.venv/.ready-dev: .venv/.ready
+	sh setup.sh dev
+	touch $@
+
+.venv/.ready-bench: .venv/.ready
+	sh setup.sh bench
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
