@@ -103,7 +103,7 @@ GOOD: dict[str, object] = {
         ({"neuron": {"ts_ms": 2.0}}, "disagrees with the neuron's step of 2.0 ms"),
         ({"classes": [1, 2, 3]}, "not one for each of 4 output neurons"),
         ({"classes": [1, 1, 2, 3]}, "not one for each of 4 output neurons"),
-        ({"network": "2-4c3s2", "input_shape": [2, 99999, 99999]}, "neurons, expected at most"),
+        ({"input_shape": [2, 99999, 99999]}, "neurons, expected at most"),
         ({"window_us": 10}, "window of at least one bin"),
         ({"surprise": 1}, "description cannot be read"),
     ],
