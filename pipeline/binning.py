@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 
 from pipeline.events import WIRE_EVENT, Events, pack
 
-_ENTRIES_BEFORE_CLEAR = 2**31 - 2**26
+_MAX_EVENTS = 2**24
+_ENTRIES_BEFORE_CLEAR = 2**31 - 1 - _MAX_EVENTS
+_DIRECT = 1 << 16
+"""Up to so many inputs each has a slot of its own; beyond that slots follow the events."""
 
 
 class Bins(NamedTuple):
@@ -41,85 +44,111 @@ class Field(NamedTuple):
     pool: int
 
 
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _addresses(wire, first, stop, view, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Write the inputs of events ``first`` to ``stop`` to ``out``; return how many are in view."""
+    x0, y0, width, height, pool = view
+    plane = width * height
+    if pool == 1:
+        # Nearly always everything is in view: then this is one vectorised loop.
+        outside = 0
+        for i in range(first, stop):
+            w = wire[i]
+            x = ((w >> 32) & 0xFFFF) - x0
+            y = ((w >> 49) & 0x7FFF) - y0
+            out[i - first] = ((w >> 48) & 1) * plane + y * width + x
+            outside |= x | y | (width - 1 - x) | (height - 1 - y)
+        if outside >= 0:
+            return stop - first
+    n = 0
+    for i in range(first, stop):
+        w = wire[i]
+        x = (((w >> 32) & 0xFFFF) - x0) // pool
+        y = (((w >> 49) & 0x7FFF) - y0) // pool
+        # Written in any case and counted only where it is in view: no branch to mispredict.
+        out[n] = ((w >> 48) & 1) * plane + y * width + x
+        n += (x >= 0) & (y >= 0) & (x < width) & (y < height)
+    return n
+
+
+@numba.njit(cache=True, nogil=True)
+def _merge(index, count, n, binary, slots, shift, base):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Make ``n`` inputs in ``index`` unique in place, counting; return how many are left.
+
+    ``slots`` i4 finds the entry that an input made last, as a number counted from ``base``;
+    entries below ``base`` are of earlier bins. An input has the slot of its own address where
+    ``shift`` is 0, else one found by hashing.
+    """
+    entries = 0
+    last_slot = np.uint64(slots.shape[0] - 1)
+    for i in range(n):
+        address = index[i]
+        slot = np.uint64(address)
+        if shift:
+            slot = ((slot * np.uint64(2654435761)) & np.uint64(0xFFFFFFFF)) >> np.uint64(shift)
+        entry = slots[slot] - base
+        while entry >= 0 and index[entry] != address:
+            slot = (slot + np.uint64(1)) & last_slot
+            entry = slots[slot] - base
+        if entry >= 0:
+            if not binary and count[entry] < 255:
+                count[entry] += 1
+        else:
+            slots[slot] = base + entries
+            index[entries] = address
+            count[entries] = 1
+            entries += 1
+    return entries
+
+
 @numba.njit(cache=True, nogil=True)
 def _bin(  # type: ignore[no-untyped-def]  # pragma: no cover
-    wire,
-    start,
-    bin_us,
-    n_bins,
-    x0,
-    y0,
-    width,
-    height,
-    pool,
-    binary,
-    last,
-    base,
-    offsets,
-    index,
-    count,
+    wire, start, bin_us, n_bins, view, binary, slots, shift, base, offsets, index, count
 ):
     """Fill ``offsets``, ``index`` and ``count`` from packed events.
 
     ``wire`` [n] i8 are WIRE_EVENTs as integers; ``start`` is the µs from the first bin's beginning
-    to the events' time zero. ``last`` i4 [2·H·W] holds, for each input, the number of the entry
-    that it made last, counted from ``base``: an entry belongs to the current bin if it is not
-    older than the bin's first. Returns (entries, late, outside): ``late`` events lay before the
-    bin that was open and were counted in it.
+    to the events' time zero. Returns (entries, late, outside): ``late`` events lay before the
+    open bin and are counted in it.
     """
+    n = wire.shape[0]
     entries = 0
     late = 0
-    outside = 0
-    bin_first = 0
+    seen = 0
+    i = 0
     current = 0
-    bin_begin = np.int64(0)
-    bin_end = np.int64(bin_us)
-    if n_bins == 1:
-        bin_end = np.int64(2**62)
-    plane = width * height
-    field_w = width * pool
-    field_h = height * pool
-    for i in range(wire.shape[0]):
-        w = wire[i]
-        t = (w & 0xFFFFFFFF) + start
-        if t >= bin_end:
-            k = min(t // bin_us, n_bins - 1)
-            while current < k:
-                current += 1
-                offsets[current] = entries
-            bin_first = entries
-            bin_begin = current * bin_us
-            bin_end = bin_begin + bin_us if current < n_bins - 1 else np.int64(2**62)
-        elif t < bin_begin:
-            late += 1
-        x = ((w >> 32) & 0xFFFF) - x0
-        y = ((w >> 49) & 0x7FFF) - y0
-        if x < 0 or y < 0 or x >= field_w or y >= field_h:
-            outside += 1
-            continue
-        if pool > 1:
-            x //= pool
-            y //= pool
-        address = ((w >> 48) & 1) * plane + y * width + x
-        entry = last[address] - base
-        if entry >= bin_first:
-            if not binary and count[entry] < 255:
-                count[entry] += 1
-        else:
-            last[address] = base + entries
-            index[entries] = address
-            count[entries] = 1
-            entries += 1
-    while current < n_bins:
-        current += 1
-        offsets[current] = entries
-    return entries, late, outside
+    while i < n:
+        current = min(max(current, ((wire[i] & 0xFFFFFFFF) + start) // bin_us), n_bins - 1)
+        bin_begin = current * bin_us
+        bin_end = bin_begin + bin_us
+        stop = i
+        if current == n_bins - 1:
+            for k in range(i, n):
+                late += (wire[k] & 0xFFFFFFFF) + start < bin_begin
+            stop = n
+        while stop < n:
+            t = (wire[stop] & 0xFFFFFFFF) + start
+            if t >= bin_end:
+                break
+            late += t < bin_begin
+            stop += 1
+        found = _addresses(wire, i, stop, view, index[entries:])
+        seen += found
+        entries += _merge(
+            index[entries:], count[entries:], found, binary, slots, shift, base + entries
+        )
+        offsets[current + 1] = entries
+        i = stop
+    # Bins in which nothing happened end where the bin before them does.
+    for k in range(1, n_bins + 1):
+        offsets[k] = max(offsets[k], offsets[k - 1])
+    return entries, late, n - seen
 
 
 class Binner:
     """Bins packed events of one sensor; keeps its scratch memory from call to call.
 
-    ``last`` grows with the field of view (4 bytes an input); everything else with the events.
+    Its memory follows the events of a call, whatever the sensor's size.
     """
 
     def __init__(self, field: Field, *, binary: bool = False) -> None:
@@ -127,10 +156,28 @@ class Binner:
         self.binary = binary
         self.late = 0
         self.outside = 0
-        self._last = np.full(2 * field.width * field.height, -1, np.int32)
+        self._inputs = 2 * field.width * field.height
+        self._slots = np.empty(0, np.int32)
+        self._shift = 0
         self._base = 0
         self._index = np.empty(0, np.uint32)
         self._count = np.empty(0, np.uint8)
+
+    def _make_room(self, n: int) -> None:
+        """Make room for ``n`` events: entries for all, and eight slots for each."""
+        room = max(1024, 1 << (n - 1).bit_length())
+        # One more: an event out of view is written behind the last and not counted.
+        self._index = np.empty(room + 1, np.uint32)
+        self._count = np.empty(room + 1, np.uint8)
+        bits = (8 * room - 1).bit_length()
+        direct = self._inputs <= max(_DIRECT, 1 << bits)
+        self._shift = 0 if direct else 32 - bits
+        self._slots = np.empty(self._inputs if direct else 1 << bits, np.int32)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._slots.fill(-1)
+        self._base = 0
 
     def bin(self, wire: Events, start_us: int, bin_us: int, n_bins: int) -> Bins:
         """Bin ``wire`` [n] WIRE_EVENT into ``n_bins`` bins of ``bin_us`` µs.
@@ -140,21 +187,22 @@ class Binner:
         next call overwrites.
         """
         n = len(wire)
-        if len(self._index) < n:
-            self._index = np.empty(max(n, 2 * len(self._index)), np.uint32)
-            self._count = np.empty(len(self._index), np.uint8)
-        if self._base > _ENTRIES_BEFORE_CLEAR or n > 2**26:
-            self._last.fill(-1)
-            self._base = 0
+        if n > _MAX_EVENTS:
+            raise ValueError(f"{n} events at once are more than {_MAX_EVENTS}")
+        if len(self._index) <= n:
+            self._make_room(n)
+        if self._base > _ENTRIES_BEFORE_CLEAR:
+            self._forget()
         offsets = np.zeros(n_bins + 1, np.uint32)
         entries, late, outside = _bin(
             wire.view(np.int64),
             start_us,
             bin_us,
             n_bins,
-            *self.field,
+            tuple(self.field),
             self.binary,
-            self._last,
+            self._slots,
+            self._shift,
             self._base,
             offsets,
             self._index,

@@ -20,7 +20,8 @@ def keep_freed_memory() -> None:
         return
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
-        libc.mallopt(_M_MMAP_THRESHOLD, 1 << 28)
+        # 32 MiB is the most that glibc accepts for this one.
+        libc.mallopt(_M_MMAP_THRESHOLD, 1 << 25)
         libc.mallopt(_M_TRIM_THRESHOLD, 1 << 27)
 
 

@@ -264,7 +264,7 @@ def test_a_signal_drains_the_run(private_tmp: Path, tmp_path: Path, number: int)
     process = start(write(graph, tmp_path / "g.toml"), "--report", str(tmp_path / "out.json"))
     until(lambda: running(private_tmp))
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=30)
     assert process.returncode == 0, err.decode()
     assert err == b""
     report = json.loads((tmp_path / "out.json").read_text())
