@@ -57,14 +57,14 @@ class ClassifierConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """
 
     network: str = "2-16c5s2-32c3s2-10"
-    epochs: int = 40
-    full_epochs: int = 6
+    epochs: int = 110
+    full_epochs: int = 4
     batch: int = 16
     rate: float = 0.05
     count_gain: float = 0.4
     rate_penalty: float = 0.1
     dropout: float = 0.05
-    label_smoothing: float = 0.05
+    label_smoothing: float = 0.02
     saccade_ms: int = 100
     window_ms: int = 300
     validation: float = 0.2
