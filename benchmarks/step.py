@@ -15,17 +15,17 @@ meets all of them.
 from __future__ import annotations
 
 import contextlib
-import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.harness import Row, in_turn, row
 from models.frames import frames
 from models.module import SpikingModule, weigh
 from models.network import Network, Pool, parse
@@ -44,74 +44,54 @@ _N_BINS = 300
 Step = Callable[[torch.Tensor], object]
 
 
-class StepRow(TypedDict):
-    """One figure: median, smallest and largest over the runs."""
-
-    name: str
-    unit: str
-    median: float
-    min: float
-    max: float
-    runs: int
-    peer: bool
-
-
-def rows(seconds: float = 60.0, recordings: int = 4) -> list[StepRow]:
-    """Measure for about ``seconds`` s (at least three runs) on ``recordings`` recordings.
+def rows(*, quick: bool = False) -> list[Row]:
+    """Measure both networks; ``quick`` takes one recording and three runs instead of four and nine.
 
     A peer that is not installed has a row with 0 runs that says so in its name.
     """
+    recordings, runs = (1, 3) if quick else (4, 9)
     with _one_core(), torch.inference_mode():
         events = [s.read() for s in samples(SAMPLES_DIR, "Test")[:: 50 // recordings][:recordings]]
-        found = _measure("classifier", load("nmnist-classifier"), events, seconds / 3)
-        return found + _measure("SLAYER's network", _random(events), events, seconds * 2 / 3)
+        found = _measure("classifier", load("nmnist-classifier"), events, runs)
+        return found + _measure("SLAYER's network", _random(events), events, runs)
 
 
-def _measure(name: str, model: Model, events: list[Events], seconds: float) -> list[StepRow]:
+def _measure(name: str, model: Model, events: list[Events], runs: int) -> list[Row]:
     network = model.network
     sparse = [bin_events(e, *network.input_shape[1:], model.bin_us, _N_BINS) for e in events]
     dense = torch.from_numpy(frames(events, network.input_shape, _N_BINS, model.bin_us))
     stepper = Stepper(model)
     peers = {"torch": _plain_torch, "snnTorch": _snntorch, "norse": _norse}
-    p50: dict[str, list[float]] = {peer: [] for peer in ("silicon-retina", *peers)}
+    absent = {peer for peer, make in peers.items() if not _importable(make, model)}
     p99: list[float] = []
-    absent: list[str] = []
-    began = time.perf_counter()
-    runs = 0
-    while runs < 3 or time.perf_counter() - began < seconds:
+
+    def ours() -> float:
         took = _ours(stepper, sparse)
-        p50["silicon-retina"].append(float(np.percentile(took, 50)))
         p99.append(float(np.percentile(took, 99)))
-        for peer, make in peers.items():
-            if peer in absent:
-                continue
-            try:
-                p50[peer].append(float(np.percentile(_theirs(make, model, dense), 50)))
-            except ImportError:
-                absent.append(peer)
-        runs += 1
-    out = [
-        _row(f"{name}, {who}, p50", figures, peer=who != "silicon-retina")
-        for who, figures in p50.items()
-        if figures
+        return float(np.percentile(took, 50))
+
+    contestants = {"silicon-retina": ours} | {
+        peer: lambda make=make: float(np.percentile(_theirs(make, model, dense), 50))
+        for peer, make in peers.items()
+        if peer not in absent
+    }
+    found = [
+        row(f"{name}, {who}, p50", "ms", values, peer=who != "silicon-retina")
+        for who, values in in_turn(contestants, runs).items()
     ]
-    out.insert(1, _row(f"{name}, silicon-retina, p99", p99, peer=False))
-    for peer in absent:
-        label = f"{name}, {peer}: not installed"
-        out.append(StepRow(name=label, unit="ms", median=0, min=0, max=0, runs=0, peer=True))
-    return out
+    found.insert(1, row(f"{name}, silicon-retina, p99", "ms", p99))
+    return found + [
+        Row(f"{name}, {peer}: not installed", "ms", 0, 0, 0, 0, peer=True)
+        for peer in sorted(absent)
+    ]
 
 
-def _row(name: str, figures: list[float], *, peer: bool) -> StepRow:
-    return StepRow(
-        name=name,
-        unit="ms",
-        median=statistics.median(figures),
-        min=min(figures),
-        max=max(figures),
-        runs=len(figures),
-        peer=peer,
-    )
+def _importable(make: Callable[[Model], Step], model: Model) -> bool:
+    try:
+        make(model)
+    except ImportError:
+        return False
+    return True
 
 
 def _ours(stepper: Stepper, recordings: list[Bins]) -> NDArray[np.float64]:
@@ -230,8 +210,3 @@ def _one_core() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-if __name__ == "__main__":
-    for row in rows():
-        print(f"{row['name']:48} {row['median']:.4f} ms ({row['min']:.4f} to {row['max']:.4f})")
