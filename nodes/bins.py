@@ -13,6 +13,7 @@ from pipeline.errors import SettingError
 from pipeline.events import WIRE_EVENT
 
 _MAX_BINS = 1 << 16
+_COMPILE = 1000
 
 
 class BinsSettings(Settings):
@@ -67,7 +68,8 @@ class Bins(Node):
         self._sensor = (0, 0)
         self.reset()
         # The first call compiles: that belongs to the start, not to the first event's latency.
-        Binner(Field(0, 0, 1, 1, 1)).bin(np.empty(0, WIRE_EVENT), 0, 1, 1)
+        for n in (0, _COMPILE):
+            Binner(Field(0, 0, 1, 1, 1)).bin(np.zeros(n, WIRE_EVENT), 0, 1, 1)
 
     def reset(self) -> None:
         """Forget the bin that is open and its events."""

@@ -2,7 +2,7 @@
 
 A bin holds one entry for each (polarity, row, column) that fired in it, in order of its first
 event, with the number of its events saturated at 255. Empty bins cost nothing but an offset, and
-no dense frame is ever built.
+no dense frames are built: one byte for each input is all that is kept, whatever the duration.
 """
 
 from __future__ import annotations
@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 
 from pipeline.events import WIRE_EVENT, Events, pack
 
-_MAX_EVENTS = 2**24
-_ENTRIES_BEFORE_CLEAR = 2**31 - 1 - _MAX_EVENTS
-_DIRECT = 1 << 16
-"""Up to so many inputs each has a slot of its own; beyond that slots follow the events."""
+_STRIDE = 32
+_FEW = 64
 
 
 class Bins(NamedTuple):
@@ -52,11 +50,11 @@ def _addresses(wire, first, stop, view, out):  # type: ignore[no-untyped-def]  #
     if pool == 1:
         # Nearly always everything is in view: then this is one vectorised loop.
         outside = 0
-        for i in range(first, stop):
-            w = wire[i]
+        for i in range(stop - first):
+            w = wire[first + i]
             x = ((w >> 32) & 0xFFFF) - x0
             y = ((w >> 49) & 0x7FFF) - y0
-            out[i - first] = ((w >> 48) & 1) * plane + y * width + x
+            out[i] = ((w >> 48) & 1) * plane + y * width + x
             outside |= x | y | (width - 1 - x) | (height - 1 - y)
         if outside >= 0:
             return stop - first
@@ -72,112 +70,138 @@ def _addresses(wire, first, stop, view, out):  # type: ignore[no-untyped-def]  #
 
 
 @numba.njit(cache=True, nogil=True)
-def _merge(index, count, n, binary, slots, shift, base):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Make ``n`` inputs in ``index`` unique in place, counting; return how many are left.
+def _count(index, count, n, most, frame):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Make ``n`` inputs in ``index`` unique in place, counting up to ``most``.
 
-    ``slots`` i4 finds the entry that an input made last, as a number counted from ``base``;
-    entries below ``base`` are of earlier bins. An input has the slot of its own address where
-    ``shift`` is 0, else one found by hashing.
+    ``frame`` u1 holds a zero for each input, before and after. Returns how many are left.
     """
-    entries = 0
-    last_slot = np.uint64(slots.shape[0] - 1)
-    for i in range(n):
+    left = np.uint64(0)
+    for i in range(np.uint64(n)):
         address = index[i]
-        slot = np.uint64(address)
-        if shift:
-            slot = ((slot * np.uint64(2654435761)) & np.uint64(0xFFFFFFFF)) >> np.uint64(shift)
-        entry = slots[slot] - base
-        while entry >= 0 and index[entry] != address:
-            slot = (slot + np.uint64(1)) & last_slot
-            entry = slots[slot] - base
-        if entry >= 0:
-            if not binary and count[entry] < 255:
-                count[entry] += 1
-        else:
-            slots[slot] = base + entries
-            index[entries] = address
-            count[entries] = 1
-            entries += 1
-    return entries
+        so_far = frame[address]
+        index[left] = address
+        left += np.uint64(so_far == 0)
+        frame[address] = so_far + np.uint8(so_far < most)
+    for i in range(left):
+        address = index[i]
+        count[i] = frame[address]
+        frame[address] = 0
+    return np.int64(left)
+
+
+@numba.njit(cache=True, nogil=True)
+def _in_order(wire, first, stop):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return whether no event from ``first`` to ``stop`` is earlier than the one before it."""
+    back = 0
+    for i in range(max(first, 1), stop):
+        back |= (wire[i] & 0xFFFFFFFF) - (wire[i - 1] & 0xFFFFFFFF)
+    return back >= 0
 
 
 @numba.njit(cache=True, nogil=True)
 def _bin(  # type: ignore[no-untyped-def]  # pragma: no cover
-    wire, start, bin_us, n_bins, view, binary, slots, shift, base, offsets, index, count
+    wire, start, bin_us, n_bins, view, most, frame, offsets, index, count
 ):
-    """Fill ``offsets``, ``index`` and ``count`` from packed events.
+    """Fill ``offsets`` (zeros before), ``index`` and ``count`` from packed events in order.
 
     ``wire`` [n] i8 are WIRE_EVENTs as integers; ``start`` is the µs from the first bin's beginning
-    to the events' time zero. Returns (entries, late, outside): ``late`` events lay before the
-    open bin and are counted in it.
+    to the events' time zero. Returns the numbers of entries and of events out of view; -1 entries
+    where the events are not in order of time.
     """
     n = wire.shape[0]
     entries = 0
-    late = 0
-    seen = 0
+    outside = 0
     i = 0
-    current = 0
     while i < n:
-        current = min(max(current, ((wire[i] & 0xFFFFFFFF) + start) // bin_us), n_bins - 1)
-        bin_begin = current * bin_us
-        bin_end = bin_begin + bin_us
-        stop = i
-        if current == n_bins - 1:
-            for k in range(i, n):
-                late += (wire[k] & 0xFFFFFFFF) + start < bin_begin
-            stop = n
-        while stop < n:
-            t = (wire[stop] & 0xFFFFFFFF) + start
-            if t >= bin_end:
-                break
-            late += t < bin_begin
-            stop += 1
+        current = min(((wire[i] & 0xFFFFFFFF) + start) // bin_us, n_bins - 1)
+        stop = n
+        if current < n_bins - 1:
+            end = (current + 1) * bin_us - start
+            stop = i
+            while stop + _STRIDE < n and (wire[stop + _STRIDE] & 0xFFFFFFFF) < end:
+                stop += _STRIDE
+            while stop < n and (wire[stop] & 0xFFFFFFFF) < end:
+                stop += 1
+        if not _in_order(wire, i, stop):
+            return -1, 0
         found = _addresses(wire, i, stop, view, index[entries:])
-        seen += found
-        entries += _merge(
-            index[entries:], count[entries:], found, binary, slots, shift, base + entries
-        )
+        outside += stop - i - found
+        entries += _count(index[entries:], count[entries:], found, most, frame)
         offsets[current + 1] = entries
         i = stop
     # Bins in which nothing happened end where the bin before them does.
     for k in range(1, n_bins + 1):
         offsets[k] = max(offsets[k], offsets[k - 1])
-    return entries, late, n - seen
+    return entries, outside
+
+
+@numba.njit(cache=True, nogil=True)
+def _bin_few(  # type: ignore[no-untyped-def]  # pragma: no cover
+    wire, start, bin_us, n_bins, view, most, frame, offsets, index, count
+):
+    """Do what ``_bin`` does, in one pass: faster where bins hold few events; ``pool`` must be 1."""
+    x0, y0, width, height, _ = view
+    plane = width * height
+    columns = np.uint64(width)
+    rows = np.uint64(height)
+    never = np.int64(2**62)
+    entries = first = np.uint64(0)
+    current = 0
+    inside = 0
+    end = bin_us - start if n_bins > 1 else never
+    back = before = np.int64(0)
+    for i in range(wire.shape[0]):
+        w = wire[i]
+        t = w & 0xFFFFFFFF
+        back |= t - before
+        before = t
+        if t >= end:
+            for k in range(first, entries):
+                address = index[k]
+                count[k] = frame[address]
+                frame[address] = 0
+            offsets[current + 1] = entries
+            first = entries
+            current = min((t + start) // bin_us, n_bins - 1)
+            end = (current + 1) * bin_us - start if current < n_bins - 1 else never
+        # As unsigned numbers what lies left of or above the view is far to the right of it.
+        x = np.uint64(((w >> 32) & 0xFFFF) - x0)
+        y = np.uint64(((w >> 49) & 0x7FFF) - y0)
+        if (x < columns) & (y < rows):
+            address = np.uint64((w >> 48) & 1) * np.uint64(plane) + y * columns + x
+            so_far = frame[address]
+            index[entries] = address
+            entries += np.uint64(so_far == 0)
+            frame[address] = so_far + np.uint8(so_far < most)
+            inside += 1
+    for k in range(first, entries):
+        address = index[k]
+        count[k] = frame[address]
+        frame[address] = 0
+    if back < 0:
+        return -1, 0
+    offsets[current + 1] = entries
+    for k in range(1, n_bins + 1):
+        offsets[k] = max(offsets[k], offsets[k - 1])
+    return np.int64(entries), wire.shape[0] - inside
 
 
 class Binner:
     """Bins packed events of one sensor; keeps its scratch memory from call to call.
 
-    Its memory follows the events of a call, whatever the sensor's size.
+    Counts ``outside`` (events out of view) and ``unordered`` (calls whose events had to be
+    brought into order of time first).
     """
 
     def __init__(self, field: Field, *, binary: bool = False) -> None:
         self.field = field
-        self.binary = binary
-        self.late = 0
         self.outside = 0
-        self._inputs = 2 * field.width * field.height
-        self._slots = np.empty(0, np.int32)
-        self._shift = 0
-        self._base = 0
+        self.unordered = 0
+        self._view = tuple(field)
+        self._most = np.uint8(1 if binary else 255)
+        self._frame = np.zeros(2 * field.width * field.height, np.uint8)
         self._index = np.empty(0, np.uint32)
         self._count = np.empty(0, np.uint8)
-
-    def _make_room(self, n: int) -> None:
-        """Make room for ``n`` events: entries for all, and eight slots for each."""
-        room = max(1024, 1 << (n - 1).bit_length())
-        # One more: an event out of view is written behind the last and not counted.
-        self._index = np.empty(room + 1, np.uint32)
-        self._count = np.empty(room + 1, np.uint8)
-        bits = (8 * room - 1).bit_length()
-        direct = self._inputs <= max(_DIRECT, 1 << bits)
-        self._shift = 0 if direct else 32 - bits
-        self._slots = np.empty(self._inputs if direct else 1 << bits, np.int32)
-        self._forget()
-
-    def _forget(self) -> None:
-        self._slots.fill(-1)
-        self._base = 0
 
     def bin(self, wire: Events, start_us: int, bin_us: int, n_bins: int) -> Bins:
         """Bin ``wire`` [n] WIRE_EVENT into ``n_bins`` bins of ``bin_us`` µs.
@@ -187,29 +211,21 @@ class Binner:
         next call overwrites.
         """
         n = len(wire)
-        if n > _MAX_EVENTS:
-            raise ValueError(f"{n} events at once are more than {_MAX_EVENTS}")
         if len(self._index) <= n:
-            self._make_room(n)
-        if self._base > _ENTRIES_BEFORE_CLEAR:
-            self._forget()
+            # One more: an event out of view is written behind the last and not counted.
+            room = max(1024, 1 << n.bit_length())
+            self._index = np.empty(room + 1, np.uint32)
+            self._count = np.empty(room + 1, np.uint8)
+        words = wire.view(np.int64)
         offsets = np.zeros(n_bins + 1, np.uint32)
-        entries, late, outside = _bin(
-            wire.view(np.int64),
-            start_us,
-            bin_us,
-            n_bins,
-            tuple(self.field),
-            self.binary,
-            self._slots,
-            self._shift,
-            self._base,
-            offsets,
-            self._index,
-            self._count,
-        )
-        self._base += entries
-        self.late += late
+        rest = (start_us, bin_us, n_bins, self._view, self._most, self._frame, offsets)
+        kernel = _bin_few if n < _FEW * n_bins and self.field.pool == 1 else _bin
+        entries, outside = kernel(words, *rest, self._index, self._count)
+        if entries < 0:
+            self.unordered += 1
+            offsets.fill(0)
+            words = words[np.argsort(wire["dt"], kind="stable")]
+            entries, outside = kernel(words, *rest, self._index, self._count)
         self.outside += outside
         return Bins(offsets, self._index[:entries], self._count[:entries])
 
