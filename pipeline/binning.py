@@ -43,23 +43,23 @@ class Field(NamedTuple):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _addresses(wire, first, stop, view, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Write the inputs of events ``first`` to ``stop`` to ``out``; return how many are in view."""
+def _addresses(wire, view, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Write the inputs of events ``wire`` [n] i8 to ``out``; return how many are in view."""
     x0, y0, width, height, pool = view
     plane = width * height
     if pool == 1:
         # Nearly always everything is in view: then this is one vectorised loop.
         outside = 0
-        for i in range(stop - first):
-            w = wire[first + i]
+        for i in range(wire.shape[0]):
+            w = wire[i]
             x = ((w >> 32) & 0xFFFF) - x0
             y = ((w >> 49) & 0x7FFF) - y0
             out[i] = ((w >> 48) & 1) * plane + y * width + x
             outside |= x | y | (width - 1 - x) | (height - 1 - y)
         if outside >= 0:
-            return stop - first
+            return wire.shape[0]
     n = 0
-    for i in range(first, stop):
+    for i in range(wire.shape[0]):
         w = wire[i]
         x = (((w >> 32) & 0xFFFF) - x0) // pool
         y = (((w >> 49) & 0x7FFF) - y0) // pool
@@ -90,10 +90,10 @@ def _count(index, count, n, most, frame):  # type: ignore[no-untyped-def]  # pra
 
 
 @numba.njit(cache=True, nogil=True)
-def _in_order(wire, first, stop):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return whether no event from ``first`` to ``stop`` is earlier than the one before it."""
+def _in_order(wire):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return whether no event is earlier than the one before it."""
     back = 0
-    for i in range(max(first, 1), stop):
+    for i in range(1, wire.shape[0]):
         back |= (wire[i] & 0xFFFFFFFF) - (wire[i - 1] & 0xFFFFFFFF)
     return back >= 0
 
@@ -122,9 +122,11 @@ def _bin(  # type: ignore[no-untyped-def]  # pragma: no cover
                 stop += _STRIDE
             while stop < n and (wire[stop] & 0xFFFFFFFF) < end:
                 stop += 1
-        if not _in_order(wire, i, stop):
+        # The first event of a part is later than all before it, or the part would be another.
+        part = wire[i:stop]
+        if not _in_order(part):
             return -1, 0
-        found = _addresses(wire, i, stop, view, index[entries:])
+        found = _addresses(part, view, index[entries:])
         outside += stop - i - found
         entries += _count(index[entries:], count[entries:], found, most, frame)
         offsets[current + 1] = entries
