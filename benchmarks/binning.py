@@ -102,7 +102,8 @@ def _contestants(
         return torch.zeros(size, dtype=torch.uint8).scatter_add_(0, address, ones)
 
     def with_numba() -> NDArray[np.uint8]:
-        return _plain(words, _BIN_US, np.zeros(shape, np.uint8))
+        dense: NDArray[np.uint8] = _plain(words, _BIN_US, np.zeros(shape, np.uint8))
+        return dense
 
     return {
         "ours": lambda: binner.bin(wire, 0, _BIN_US, n_bins),
@@ -128,7 +129,7 @@ def _same(contestants: dict[str, Callable[[], object]], size: int) -> None:
     offsets, index, count = sparse.offsets, sparse.index, sparse.count
     n_bins = len(offsets) - 1
     dense = np.zeros(size, np.uint8)
-    which = np.repeat(np.arange(n_bins), np.diff(offsets.astype(np.int64)))
+    which = np.repeat(np.arange(n_bins), (offsets[1:] - offsets[:-1]).astype(np.intp))
     dense[which * (size // n_bins) + index] = count
     for who, result in results.items():
         assert (np.asarray(result).reshape(-1) == dense).all(), who

@@ -47,7 +47,7 @@ def once(packets: int) -> float:
         given, (seconds, entries, taken) = together((give, (address, settings)), (_bin, (address,)))
     check_sums(given, taken)
     assert entries > 0
-    return (packets - 1) * _EVENTS / seconds / 1e6
+    return float((packets - 1) * _EVENTS / seconds / 1e6)
 
 
 def rows(*, quick: bool = False) -> list[Row]:

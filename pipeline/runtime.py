@@ -20,6 +20,9 @@ from pipeline.node import Node, SourceNode
 from pipeline.pacing import Pacer, wait_until
 from pipeline.packets import Packet
 
+_PACKETS_OUT = int(NodeSlot.PACKETS_OUT)
+_EVENTS_OUT = int(NodeSlot.EVENTS_OUT)
+_CURSOR = int(NodeSlot.CURSOR)
 _POLL_MS = 50
 _BREATH_MS = 2
 _TURN = 16
@@ -119,10 +122,13 @@ class Runner:
         pacer = Pacer(float("inf") if speed is None else speed, clock)
         paced = speed is not None and speed != float("inf")
         hurried = speed == float("inf")
+        cells = self.board.cells
         for packet in node.produce():
-            due = pacer.due_ns(packet.header)
-            if paced and not wait_until(due, clock, serve, over):
-                break
+            now = due = clock.now_ns()
+            if paced:
+                due = pacer.due_ns(packet.header)
+                if not wait_until(due, clock, serve, over):
+                    break
             if over():
                 break
             if not packet.header.born_ns:
@@ -130,9 +136,9 @@ class Runner:
             self._send(node.stamp(packet))
             if outlet is not None and not hurried:
                 outlet.flush()
-            if self.board[NodeSlot.CURSOR] != node.cursor:
-                self.board[NodeSlot.CURSOR] = node.cursor
-            self._usage()
+            cells[_CURSOR] = node.cursor
+            if now > self._next_usage_ns:
+                self._usage()
 
     def _run_transformer(self) -> None:
         control, node = self.control, self.node
@@ -171,8 +177,7 @@ class Runner:
             # Delivered is what has also left again: a process that dies takes nothing with it.
             if self.outlet is not None:
                 self.outlet.flush()
-            for packet, arrived in taken:
-                inlet.done(packet, arrived)
+            inlet.done_all(taken)
         if busy:
             self._usage()
         return busy
@@ -200,8 +205,9 @@ class Runner:
             self.board[NodeSlot.WANTS_STOP] = 1
 
     def _send(self, packet: Packet) -> None:
-        self.board[NodeSlot.PACKETS_OUT] += 1
-        self.board[NodeSlot.EVENTS_OUT] += packet.size
+        cells = self.board.cells
+        cells[_PACKETS_OUT] += 1
+        cells[_EVENTS_OUT] += packet.size
         if self.outlet is not None:
             self.outlet.send(packet)
 

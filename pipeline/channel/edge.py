@@ -10,8 +10,17 @@ import zmq
 from pipeline.board import Board, EdgeBoard, EdgeSlot
 from pipeline.channel.protocol import Grant, Hello, Policy
 
-_BATCH = 1 << 14
+# Plain numbers: looking up an enumeration's member costs more than the counting.
+_SENT_PACKETS = int(EdgeSlot.SENT_PACKETS)
+_SENT_EVENTS = int(EdgeSlot.SENT_EVENTS)
+_SENT_T = int(EdgeSlot.SENT_T)
+
+_BATCH = 1 << 16
 """Small packets go together in messages of about this size in bytes, where they come fast."""
+
+_IN_PLACE = 1 << 18
+_BYTES_UNDER_WAY = 1 << 23
+"""So much may be under way to a consumer, whatever its window: more would only leave the cache."""
 
 Frames: TypeAlias = tuple[tuple[Any, ...], int]
 """The frames of a packet and its number of events."""
@@ -65,7 +74,13 @@ class Edge:
     @property
     def credit(self) -> int:
         """How many more packets the consumer can take now."""
-        return self.window - len(self.under_way) if self.identity is not None else 0
+        if self.identity is None:
+            return 0
+        under_way = self.under_way
+        window = self.window
+        if under_way and len(under_way[0][0]) == 2:
+            window = min(window, max(2, _BYTES_UNDER_WAY // under_way[0][0][1].nbytes))
+        return window - len(under_way)
 
     @property
     def undelivered(self) -> int:
@@ -80,9 +95,9 @@ class Edge:
     def count_sent(self, events: int, t_end: int) -> None:
         """Count a packet as sent on this edge."""
         cells, base = self.board.cells, self.board.base
-        cells[base + EdgeSlot.SENT_EVENTS] += events
-        cells[base + EdgeSlot.SENT_T] = t_end
-        cells[base + EdgeSlot.SENT_PACKETS] += 1
+        cells[base + _SENT_EVENTS] += events
+        cells[base + _SENT_T] = t_end
+        cells[base + _SENT_PACKETS] += 1
 
     def drop(self, events: int) -> None:
         """Count a packet as dropped on this edge."""
@@ -123,7 +138,8 @@ class Edge:
                 socket.send(frame)
             else:
                 socket.send(frame, zmq.SNDMORE)
-                socket.send(payload, copy=False)
+                # Sending in place costs a hand-over between threads: worth it for much memory only.
+                socket.send(payload, copy=payload.nbytes < _IN_PLACE)
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise

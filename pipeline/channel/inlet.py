@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import zmq
 
@@ -27,7 +27,17 @@ from pipeline.latency import bucket
 from pipeline.packets import KINDS, Packet, decode_at, extent
 
 _BEAT_NS = 100_000_000
-WINDOW = 64
+_MANY_EVENTS = 1 << 17
+"""So many events are worth a word to the producer, however few packets they came in."""
+
+# Plain numbers: looking up an enumeration's member costs more than the counting.
+_MAX_US = int(EdgeSlot.LATENCY_MAX_US)
+_EVENTS = int(EdgeSlot.DELIVERED_EVENTS)
+_PACKETS = int(EdgeSlot.DELIVERED_PACKETS)
+_T = int(EdgeSlot.DELIVERED_T)
+_LATENCY = int(EdgeSlot.LATENCY)
+
+WINDOW = 128
 """How many packets are under way to a consumer unless it asks for another number."""
 
 
@@ -70,6 +80,7 @@ class Inlet:
         self._window = window
         self._capacity = capacity
         self._granted = 0
+        self._events_since = 0
         self._batch = max(1, window // 4)
         self._last_word_ns = 0
         self._producer_incarnation = 0
@@ -175,18 +186,30 @@ class Inlet:
 
     def done(self, packet: Packet, arrived_ns: int = 0) -> None:
         """Count a packet as delivered; ``arrived_ns`` (0: now) is when the node took it up."""
-        head = packet.header
+        self.done_all([(packet, arrived_ns or self._clock.now_ns())])
+
+    def done_all(self, taken: Sequence[tuple[Packet, int]]) -> None:
+        """Count packets as delivered, each with the time in ns at which the node took it up."""
         account = self.account
         cells, base = account.cells, account.base
-        if head.born_ns:
-            us = ((arrived_ns or self._clock.now_ns()) - head.born_ns) // 1000
-            cells[base + EdgeSlot.LATENCY + bucket(us)] += 1
-            cells[base + EdgeSlot.LATENCY_MAX_US] = max(cells[base + EdgeSlot.LATENCY_MAX_US], us)
-        cells[base + EdgeSlot.DELIVERED_EVENTS] += packet.size
-        cells[base + EdgeSlot.DELIVERED_T] = head.t_end
-        cells[base + EdgeSlot.DELIVERED_PACKETS] += 1
-        self._taken += 1
-        if self._taken - self._granted >= self._batch:
+        histogram = base + _LATENCY
+        longest = longest_before = cells[base + _MAX_US]
+        events = 0
+        for packet, arrived_ns in taken:
+            born_ns = packet.header.born_ns
+            events += packet.size
+            if born_ns:
+                us = (arrived_ns - born_ns) // 1000
+                cells[histogram + bucket(us)] += 1
+                longest = max(longest, us)
+        if longest > longest_before:
+            cells[base + _MAX_US] = longest
+        cells[base + _EVENTS] += events
+        cells[base + _T] = taken[-1][0].header.t_end
+        cells[base + _PACKETS] += len(taken)
+        self._taken += len(taken)
+        self._events_since += events
+        if self._taken - self._granted >= self._batch or self._events_since >= _MANY_EVENTS:
             self.grant()
 
     def grant(self, *, idle: bool = False) -> None:
@@ -196,6 +219,7 @@ class Inlet:
             return
         self._last_word_ns = now
         self._granted = self._taken
+        self._events_since = 0
         packets, events, rejected = self._counts()
         self._say(Grant(packets, events, rejected, idle))
 
