@@ -7,7 +7,7 @@ import multiprocessing as mp
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
@@ -40,20 +40,23 @@ def together(*ends: tuple[End, tuple[Any, ...]]) -> list[Any]:
         outer.close()
         processes.append(process)
         pipes.append(inner)
+    results: dict[int, Any] = {}
     try:
-        results = []
-        for pipe in pipes:
-            if not pipe.poll(_PATIENCE_S):
+        while len(results) < len(pipes):
+            ready = wait([p for k, p in enumerate(pipes) if k not in results], _PATIENCE_S)
+            if not ready:
                 raise TimeoutError("a benchmark's process did not answer")
-            results.append(pipe.recv())
+            for k, pipe in enumerate(pipes):
+                if pipe in ready:
+                    result = pipe.recv()
+                    if isinstance(result, Exception):
+                        raise result
+                    results[k] = result
     finally:
         for process in processes:
             process.join(5)
             process.kill()
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
-    return results
+    return [results[k] for k in range(len(pipes))]
 
 
 @contextlib.contextmanager
