@@ -69,7 +69,7 @@ class Bins(Node):
         self.reset()
         # The first call compiles: that belongs to the start, not to the first event's latency.
         for n in (0, _COMPILE):
-            Binner(Field(0, 0, 1, 1, 1)).bin(np.zeros(n, WIRE_EVENT), 0, 1, 1)
+            Binner(Field(0, 0, 1, 1, 1)).bin(np.frombuffer(bytes(8 * n), WIRE_EVENT), 0, 1, 1)
 
     def reset(self) -> None:
         """Forget the bin that is open and its events."""

@@ -163,7 +163,10 @@ class EventPacket(Packet):
     @property
     def wire(self) -> Events:
         """The events as they travel, ``[n] WIRE_EVENT``, without a copy."""
-        return np.frombuffer(self.payload, WIRE_EVENT)
+        wire = np.frombuffer(self.payload, WIRE_EVENT)
+        # A packet is never changed; and kernels are compiled once, not again for either kind.
+        wire.flags.writeable = False
+        return wire
 
     @property
     def events(self) -> Events:

@@ -1,0 +1,203 @@
+"""The command line: every mistake ends in one clear line and the right exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "recordings" / "samples"
+
+
+def retina(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", *words],
+        capture_output=True, text=True, timeout=60, cwd=ROOT, env={**os.environ, **(env or {})},
+        check=False,
+    )  # fmt: skip
+
+
+def one_line(result: subprocess.CompletedProcess[str], status: int, *parts: str) -> None:
+    assert result.returncode == status, result.stderr
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+    for part in parts:
+        assert part in lines[0], lines[0]
+
+
+FAST = ("--headless", "--set", "source.pace=fast", "--set", "source.limit=1")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data" / "Test" / "5"
+    folder.mkdir(parents=True)
+    shutil.copy(SAMPLES / "Test" / "5" / "00009.bin", folder)
+    return tmp_path / "data"
+
+
+def run_on(path: Path) -> subprocess.CompletedProcess[str]:
+    return retina("run", "nmnist", *FAST, "--set", f"source.path={path}")
+
+
+def test_a_truncated_recording(data: Path) -> None:
+    file = data / "Test" / "5" / "00009.bin"
+    file.write_bytes(file.read_bytes()[:-3])
+    one_line(run_on(data), 1, "source:", "00009.bin")
+
+
+def test_a_file_of_another_format(data: Path) -> None:
+    file = data / "Test" / "5" / "00009.bin"
+    file.write_bytes(b"#!AER-DAT4.0\r\n" + bytes(41))
+    one_line(run_on(file), 1, "00009.bin", "AEDAT")
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    one_line(run_on(tmp_path), 1, str(tmp_path))
+
+
+def test_a_label_that_is_no_digit(data: Path) -> None:
+    (data / "Test" / "5").rename(data / "Test" / "cat")
+    one_line(run_on(data), 1, "cat")
+
+
+def test_a_missing_recording(tmp_path: Path) -> None:
+    one_line(run_on(tmp_path / "none.bin"), 1, "none.bin")
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        (["source.pac=real"], ["unknown setting 'pac'", "did you mean 'pace'?"]),
+        (["source.pace=slow"], ['pace = "slow"', '"real", "fast" or a number above 0']),
+        (["sorce.pace=real"], ["unknown node 'sorce'"]),
+        (["bins.bin_us=0"], ['bin_us = "0"', "at least 1"]),
+        (["nonsense"], ["expected KEY=VALUE"]),
+    ],
+)
+def test_a_wrong_setting(changes: list[str], parts: list[str]) -> None:
+    words = [word for change in changes for word in ("--set", change)]
+    one_line(retina("run", "nmnist", "--headless", *words), 2, *parts)
+
+
+def test_a_graph_with_a_typo(tmp_path: Path) -> None:
+    graph = tmp_path / "typo.toml"
+    graph.write_text('edges = [{ from = "source", to = "bin" }]\n[nodes.source]\n[nodes.bins]\n')
+    result = retina("graph", "check", str(graph))
+    one_line(result, 2, "typo.toml", "to = 'bin'", "did you mean 'bins'?")
+
+
+def test_a_graph_that_is_missing() -> None:
+    one_line(retina("run", "nowhere.toml"), 2, "nowhere.toml")
+
+
+def test_a_missing_model() -> None:
+    result = retina("run", "nmnist", *FAST, "--set", "infer.model=none.safetensors")
+    one_line(result, 1, "infer:", "none.safetensors")
+
+
+def test_a_foreign_model(tmp_path: Path) -> None:
+    file = tmp_path / "foreign.safetensors"
+    file.write_bytes(b"\x10" + bytes(50))
+    one_line(retina("evaluate", str(file), str(SAMPLES)), 1, "foreign.safetensors")
+
+
+def test_cuda_where_there_is_none() -> None:
+    if Path("/dev/nvidia0").exists():
+        pytest.skip("there is a CUDA device here")
+    result = retina("run", "nmnist", *FAST, "--set", "infer.device=cuda")
+    one_line(result, 1, "infer:", "cuda")
+
+
+def test_no_display() -> None:
+    hidden = {"DISPLAY": "", "WAYLAND_DISPLAY": "", "QT_QPA_PLATFORM": ""}
+    result = retina("run", "nmnist", "--set", "source.limit=1", env=hidden)
+    one_line(result, 1, "view:", "--headless")
+
+
+def test_a_port_in_use() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        one_line(
+            retina("node", "source", "--out", f"tcp://127.0.0.1:{port}"), 1, str(port), "in use"
+        )
+
+
+def test_tcp_beyond_this_host_needs_keys() -> None:
+    one_line(retina("node", "source", "--out", "tcp://0.0.0.0:5555"), 1, "retina keys", "insecure")
+
+
+def test_a_node_without_inputs() -> None:
+    one_line(retina("node", "bins"), 2, "--in ENDPOINT")
+
+
+def test_a_wrong_command_and_a_wrong_option() -> None:
+    for words in (["fly"], ["run", "nmnist", "--fast"]):
+        result = retina(*words)
+        assert result.returncode == 2
+        assert "Traceback" not in result.stderr
+
+
+def test_debug_shows_the_traceback() -> None:
+    result = retina("run", "nowhere.toml", "--debug")
+    assert result.returncode == 2
+    assert "Traceback" in result.stderr
+
+
+def test_keys_are_made_once(tmp_path: Path) -> None:
+    assert retina("keys", str(tmp_path / "k")).returncode == 0
+    secret = tmp_path / "k" / "server.key_secret"
+    assert secret.stat().st_mode & 0o077 == 0
+    one_line(retina("keys", str(tmp_path / "k")), 1, "not overwritten")
+
+
+def test_report_on_standard_output_is_json_alone() -> None:
+    result = retina("run", "nmnist", *FAST, "--report", "-")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert {"edges", "nodes", "latency_ms", "predictions", "accuracy"} <= set(report)
+    assert report["predictions"][0].keys() >= {"sample", "label", "answer", "ms"}
+    assert set(report["latency_ms"]) == {"p50", "p99", "max"}
+
+
+def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
+    result = retina("run", "nmnist", *FAST, "--report", str(tmp_path / "no" / "r.json"))
+    one_line(result, 1, "r.json")
+
+
+def test_nodes_of_two_commands_over_tcp(tmp_path: Path) -> None:
+    keys = str(tmp_path / "keys")
+    assert retina("keys", keys).returncode == 0
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    secure = ("--keys", keys)
+    source = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "node", "source", "--out", address, *secure,
+         "--set", "pace=fast", "--set", "limit=2", "--set", "split=Test"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    taken = retina("node", "bins", "--in", address, *secure)
+    _, err = source.communicate(timeout=60)
+    assert taken.returncode == 0, taken.stderr
+    assert source.returncode == 0, err
+
+
+def test_kinds_and_settings_are_listed() -> None:
+    kinds = retina("graph", "kinds")
+    assert kinds.returncode == 0, kinds.stderr
+    for kind in ("source", "bins", "infer", "log", "view"):
+        assert kind in kinds.stdout
+    assert "bin_us" in retina("graph", "kinds", "bins").stdout
