@@ -1,0 +1,31 @@
+"""What all tests share: a quiet hypothesis, and a directory for runs that is nobody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+import zmq
+
+# The first call of a kernel compiles: that is no slow test.
+hypothesis.settings.register_profile("house", deadline=None, max_examples=60)
+hypothesis.settings.load_profile("house")
+
+
+@pytest.fixture
+def private_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let runs live in a directory of this test's own."""
+    base = tmp_path / "runs"
+    base.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
+    return base
+
+
+@pytest.fixture
+def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
+    """A ZeroMQ context of this test's own; whatever is left open in it is closed at the end."""
+    own: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    yield own
+    own.destroy(linger=0)
