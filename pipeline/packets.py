@@ -393,6 +393,8 @@ def encode(packet: Packet) -> tuple[Buffer | NDArray[np.generic], ...]:
         lengths = _lengths.pack(n, size, 0)
         parts = (prefix, lengths, fields, _PAD[-n & 7], payload, _PAD[-size & 7])
         return (b"".join(parts),)  # type: ignore[arg-type]
+    if isinstance(payload, (bytes, bytearray)):
+        payload = memoryview(payload)
     return b"".join((prefix, _lengths.pack(n, _NEXT_FRAME, 0), fields, _PAD[-n & 7])), payload
 
 

@@ -155,9 +155,11 @@ class Outlet:
                 continue
             if edge.policy == "lossless":
                 done = self._wait_for_credit(edge) and done
+            elif edge.credit <= 0:
+                self.service(0)
             # Counted only now: whatever counts as sent is held by the edge or on its way.
             edge.count_sent(events, t_end)
-            if edge.policy == "latest":
+            if edge.policy == "latest" and not edge.left:
                 self._send_latest(edge, frames)
             elif edge.credit > 0:
                 edge.push(self.socket, frames)
@@ -174,8 +176,6 @@ class Outlet:
         return True
 
     def _send_latest(self, edge: Edge, frames: Frames) -> None:
-        if edge.credit <= 0:
-            self.service(0)
         waiting = edge.waiting
         waiting.append(frames)
         self._forward(edge)
