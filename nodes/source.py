@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -52,7 +53,9 @@ class Source(SourceNode):
     def open(self) -> None:
         """Find the recordings; raises RecordingError where there are none."""
         settings = self.settings
-        self._samples = open_samples(settings.path, settings.split)
+        # One file is of no split, whatever the graph says of folders.
+        split = None if Path(settings.path).is_file() else settings.split
+        self._samples = open_samples(settings.path, split)
         if settings.shuffle:
             order = np.random.default_rng(settings.seed).permutation(len(self._samples))
             self._samples = [self._samples[i] for i in order]

@@ -116,8 +116,10 @@ class Runner:
 
         while not control.go.wait(0) and not over():
             serve(10)
-        if self._wait_for_consumer and outlet is not None and not outlet.wait_for_consumer():
-            return
+        while self._wait_for_consumer and outlet is not None and not outlet.has_consumer:
+            if over():
+                return
+            outlet.service(_POLL_MS)
         speed = node.speed
         pacer = Pacer(float("inf") if speed is None else speed, clock)
         paced = speed is not None and speed != float("inf")

@@ -17,6 +17,7 @@ from zmq.auth.thread import ThreadAuthenticator
 from pipeline.errors import ChannelError
 
 _IPC_LIMIT = 107
+_DOMAIN = b"silicon-retina"
 
 
 class Security(msgspec.Struct, kw_only=True, frozen=True):
@@ -109,7 +110,7 @@ def secure(socket: zmq.Socket[bytes], endpoint: str, security: Security, *, serv
     socket.curve_secretkey = secret
     if server:
         socket.curve_server = True
-        socket.zap_domain = b"silicon-retina"
+        socket.zap_domain = _DOMAIN
     else:
         socket.curve_serverkey = server_public
 
@@ -122,7 +123,7 @@ def authenticator(
         return None
     guard = ThreadAuthenticator(context)
     guard.start()
-    guard.configure_curve(domain="*", location=security.keys)
+    guard.configure_curve(domain=_DOMAIN.decode(), location=security.keys)
     return guard
 
 

@@ -127,9 +127,14 @@ class Outlet:
             Edge(name, policy, max(1, capacity), frozenset(kinds), edge, expected=True)
         )
 
+    @property
+    def has_consumer(self) -> bool:
+        """Whether any consumer is there."""
+        return any(edge.identity is not None for edge in self.edges)
+
     def wait_for_consumer(self) -> bool:
         """Wait until any consumer is there; False where stopped before."""
-        while not any(edge.identity is not None for edge in self.edges):
+        while not self.has_consumer:
             if self._stop():
                 return False
             self.service(_WAIT_MS)
