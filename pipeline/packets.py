@@ -416,7 +416,7 @@ def extent(view: memoryview, start: int) -> tuple[int, int, int]:
 
     A payload in a frame of its own ends at -1. Raises PacketError where this is no packet.
     """
-    if len(view) < start + _PREFIX:
+    if len(view) < start + _PREFIX or view[start : start + 3] != _MAGIC:
         raise PacketError(_why_unknown(bytes(view[start : start + 4])))
     return _extent(view, start, *_lengths.unpack_from(view, start + 4))
 

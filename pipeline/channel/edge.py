@@ -161,10 +161,12 @@ class Edge:
         self.settle()
 
     def settle(self) -> None:
-        """Count as dropped what neither the consumer has nor this process still holds."""
+        """Count as dropped what neither the consumer has nor this process still holds.
+
+        Where it has more than that it had taken what was counted as dropped when it was lost from
+        sight: that is set right.
+        """
         missing = self.undelivered - len(self.under_way) - len(self.waiting)
-        if missing <= 0:
-            return
         board = self.board
         held = sum(frames[1] for queue in (self.under_way, self.waiting) for frames in queue)
         events = (
@@ -175,7 +177,7 @@ class Edge:
         )
         board.add(EdgeSlot.DROPPED_EVENTS, events)
         board.add(EdgeSlot.DROPPED_PACKETS, missing)
-        board.add(EdgeSlot.LOST_PACKETS, missing)
+        board[EdgeSlot.LOST_PACKETS] = max(0, board[EdgeSlot.LOST_PACKETS] + missing)
 
     def admit(self, identity: bytes, hello: Hello, ledger: int, socket: zmq.Socket[bytes]) -> None:
         """Take up (again) with a consumer, from what it says it has had."""
@@ -209,7 +211,7 @@ class Edge:
         self.flush(socket)
 
     def take(self, grant: Grant) -> bool:
-        """Book what the consumer says it has taken; False where that is no news.
+        """Book what the consumer says it has taken; False where that is no news, or cannot be.
 
         Counts are cumulative, so a message that is late or repeated changes nothing.
         """
@@ -220,14 +222,17 @@ class Edge:
         packets = taken - delivered - rejected
         if packets <= 0 or taken > board[EdgeSlot.SENT_PACKETS]:
             return False
-        events = board[EdgeSlot.OFFSET_EVENTS] + grant.events - board[EdgeSlot.DELIVERED_EVENTS]
+        had = board[EdgeSlot.OFFSET_EVENTS] + grant.events
+        events = had - board[EdgeSlot.DELIVERED_EVENTS]
+        refused = board[EdgeSlot.OFFSET_REJECTED] + grant.rejected - rejected
+        if events < 0 or had > board[EdgeSlot.SENT_EVENTS] or not 0 <= refused <= packets:
+            return False
         under_way = self.under_way
         popped = 0
         for _ in range(min(packets, len(under_way))):
             popped += under_way.popleft()[1]
         board.add(EdgeSlot.DELIVERED_EVENTS, events)
-        refused = board[EdgeSlot.OFFSET_REJECTED] + grant.rejected - rejected
-        if refused > 0:
+        if refused:
             board[EdgeSlot.REJECTED_PACKETS] = rejected + refused
             board.add(EdgeSlot.DROPPED_EVENTS, max(0, popped - events))
             board.add(EdgeSlot.DROPPED_PACKETS, refused)

@@ -15,6 +15,7 @@ from pipeline.channel.protocol import (
     End,
     Grant,
     Hello,
+    Message,
     Policy,
     Welcome,
     Who,
@@ -90,7 +91,8 @@ class Inlet:
         self._view: memoryview | None = None
         self._payload: memoryview | None = None
         self._at = 0
-        self._forgotten = (0, 0, 0)
+        self._in_hand = 0
+        self._postponed: bytes | None = None
         account = self.account
         if account[EdgeSlot.LEDGER] == 0:
             self._forget_account()
@@ -101,7 +103,6 @@ class Inlet:
         socket.sndhwm = 0
         socket.reconnect_ivl = 10
         socket.reconnect_ivl_max = 200
-        socket.routing_id = name.encode()
         if endpoint.startswith("tcp://"):
             socket.heartbeat_ivl = 1000
             socket.heartbeat_timeout = 3000
@@ -121,13 +122,17 @@ class Inlet:
         while self._view is not None or self._receive():
             packet = self._next()
             if packet is not None and self._accept(packet):
+                self._in_hand += 1
                 return packet
         return None
 
     def _receive(self) -> bool:
         """Get the next frame of packets; hear what the producer says in between."""
         socket = self.socket
-        while True:
+        if self._postponed is not None and not self._in_hand:
+            word, self._postponed = self._postponed, None
+            self._hear(word)
+        while self._postponed is None:
             try:
                 first = socket.recv(zmq.NOBLOCK, copy=False)
             except zmq.Again:
@@ -148,6 +153,7 @@ class Inlet:
                 continue
             self._view, self._at, self._payload = memoryview(head), 0, payload
             return True
+        return False
 
     def _next(self) -> Packet | None:
         """Read the next packet of the frame at hand; None where it is no valid packet."""
@@ -208,6 +214,7 @@ class Inlet:
         cells[base + _T] = taken[-1][0].header.t_end
         cells[base + _PACKETS] += len(taken)
         self._taken += len(taken)
+        self._in_hand -= len(taken)
         self._events_since += events
         if self._taken - self._granted >= self._batch or self._events_since >= _MANY_EVENTS:
             self.grant()
@@ -256,7 +263,10 @@ class Inlet:
             self.rejected += 1
             self.complaint = f"{self.producer} → {self.name}: skipped a bad message: {error}"
             return
-        if isinstance(message, Who):
+        if self._in_hand and self._is_new(message):
+            # What is in hand belongs to the account as it stands, so that is settled first.
+            self._postponed = frame
+        elif isinstance(message, Who):
             self._hello()
         elif isinstance(message, End):
             self.ended = True
@@ -264,9 +274,15 @@ class Inlet:
         elif isinstance(message, Welcome):
             self._welcome(message)
 
+    def _is_new(self, message: Message) -> bool:
+        """Whether the producer is another than before, or does not know this consumer."""
+        if isinstance(message, Welcome):
+            return message.incarnation != self._producer_incarnation
+        return isinstance(message, Who)
+
     def _welcome(self, message: Welcome) -> None:
         self.greeted = True
-        if message.incarnation == self._producer_incarnation:
+        if not self._is_new(message):
             return
         self._producer_incarnation = message.incarnation
         self._same_clock = message.host == host_id()

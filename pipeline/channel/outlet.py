@@ -77,7 +77,6 @@ class Outlet:
         socket.sndhwm = 0
         socket.rcvhwm = 0
         socket.router_mandatory = True
-        socket.router_handover = True
         self.socket = socket
 
     def bind(self, endpoint: str) -> str:
@@ -250,8 +249,10 @@ class Outlet:
                 break
         else:
             edge = Edge.from_hello(hello, self.board, OUT)
-            edge.settle()
             self.edges.append(edge)
+        # Every connection has an identity of its own: what was sent to a broken one is not taken
+        # for delivered to the next.
+        self._by_identity = {i: e for i, e in self._by_identity.items() if e is not edge}
         self._by_identity[identity] = edge
         ledger = self.board[NodeSlot.LEDGER]
         if not self._tell(identity, Welcome(self.name, self.incarnation, ledger, host_id())):

@@ -18,7 +18,7 @@ so a lost or repeated Grant does no harm.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -26,6 +26,9 @@ from pipeline.errors import PacketError
 from pipeline.packets import PROTOCOL_VERSION, Buffer
 
 Policy: TypeAlias = Literal["lossless", "latest"]
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Room: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=2**20)]
 
 _MAGIC = b"SC" + bytes([PROTOCOL_VERSION])
 
@@ -43,14 +46,14 @@ class Hello(msgspec.Struct, array_like=True):
 
     name: str
     incarnation: int
-    ledger: int
-    packets: int
-    events: int
-    rejected: int
+    ledger: Count
+    packets: Count
+    events: Count
+    rejected: Count
     kinds: bytes
     policy: Policy
-    window: int
-    capacity: int
+    window: Room
+    capacity: Room
 
 
 class Grant(msgspec.Struct, array_like=True):
@@ -62,9 +65,9 @@ class Grant(msgspec.Struct, array_like=True):
     idle      the consumer has nothing more to read: whatever is under way should arrive now
     """
 
-    packets: int
-    events: int
-    rejected: int = 0
+    packets: Count
+    events: Count
+    rejected: Count = 0
     idle: bool = False
 
 
@@ -77,7 +80,7 @@ class Welcome(msgspec.Struct, array_like=True):
 
     name: str
     incarnation: int
-    ledger: int
+    ledger: Count
     host: str
 
 

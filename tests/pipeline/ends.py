@@ -126,7 +126,7 @@ class Producer(threading.Thread):
     def run(self) -> None:
         try:
             if self.waits:
-                self.outlet.wait_for_consumer()
+                until(lambda: self.outlet.has_consumer, lambda: self.outlet.service(5))
             for packet in self.packets:
                 self.outlet.send(packet)
                 self.sent += 1

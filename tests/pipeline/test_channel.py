@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -129,12 +129,10 @@ def test_consumers_are_served_each_on_its_own(wire: Wire, endpoint: str) -> None
         exact(edge.board)
 
 
-def test_a_consumer_may_start_before_its_producer(
-    wire: Wire, endpoint: str, tmp_path: Path
-) -> None:
+def test_a_consumer_may_start_before_its_producer(wire: Wire, endpoint: str) -> None:
     if endpoint.startswith("tcp"):
-        probe, endpoint = wire.outlet(endpoint)
-        probe.close()
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            endpoint = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
     taker = wire.taker(endpoint)
     assert taker.inlet.take() is None
     assert not taker.inlet.greeted
@@ -248,7 +246,7 @@ def test_stop_before_any_consumer_came(wire: Wire, ipc: str) -> None:
     stop = threading.Event()
     outlet, _ = wire.outlet(ipc, stop=stop.is_set)
     outlet.expect("c", "lossless", 8, ALL)
-    producer = Producer(outlet, [numbered(0)], wait=True, end=False)
+    producer = Producer(outlet, [numbered(0)], end=False)
     stop.set()
     producer.over()
     assert not outlet.send(numbered(1))
