@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import shutil
 import stat
 import tempfile
+import threading
 from pathlib import Path
 
 import msgspec
@@ -35,8 +37,12 @@ def base_directory() -> Path:
     """Return the directory of this user's runs, made so that only the user can enter it."""
     parent = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
     path = Path(parent) / f"silicon-retina-{os.getuid()}"
-    path.mkdir(mode=0o700, exist_ok=True)
-    info = path.lstat()
+    try:
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        info = path.lstat()
+    except OSError as error:
+        raise ChannelError(f"{path}: cannot be made: {(error.strerror or '').lower()}") from None
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
         raise ChannelError(f"{path}: not a directory of this user; remove it and start again")
     if info.st_mode & 0o077:
@@ -61,6 +67,8 @@ def run_directory() -> Path:
 def check_endpoint(endpoint: str, security: Security) -> None:
     """Raise ChannelError where an endpoint is malformed, or open to the network unguarded."""
     scheme, _, rest = endpoint.partition("://")
+    if "\0" in endpoint:
+        raise ChannelError(f"endpoint {endpoint!r}: expected no zero bytes")
     if scheme == "inproc" and rest:
         return
     if scheme == "ipc" and rest:
@@ -72,7 +80,8 @@ def check_endpoint(endpoint: str, security: Security) -> None:
             f"endpoint {endpoint!r}: expected ipc://PATH or tcp://HOST:PORT (or inproc://NAME)"
         )
     host, colon, port = rest.rpartition(":")
-    if not colon or not host or not (port == "*" or (port.isdigit() and int(port) < 65536)):
+    number = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 65536
+    if not colon or not host or not (port == "*" or number):
         raise ChannelError(f"endpoint {endpoint!r}: expected tcp://HOST:PORT, port 0 to 65535")
     if not (_is_loopback(host) or security.keys or security.insecure):
         raise ChannelError(
@@ -93,7 +102,12 @@ def _is_loopback(host: str) -> bool:
 
 def secure(socket: zmq.Socket[bytes], endpoint: str, security: Security, *, server: bool) -> None:
     """Give a socket its CURVE keys where its endpoint is tcp and keys are configured."""
-    if not security.keys or not endpoint.startswith("tcp://"):
+    if not security.keys:
+        return
+    if not endpoint.startswith("tcp://"):
+        if server:
+            # An endpoint takes over what the socket is when it is opened: this one is not guarded.
+            socket.curve_server = False
         return
     folder = Path(security.keys)
     own = "server" if server else "client"
@@ -115,15 +129,38 @@ def secure(socket: zmq.Socket[bytes], endpoint: str, security: Security, *, serv
         socket.curve_serverkey = server_public
 
 
-def authenticator(
-    context: zmq.Context[zmq.Socket[bytes]], security: Security
-) -> ThreadAuthenticator | None:
-    """Start the guard that admits only clients whose public key lies in the keys folder."""
+class Guard:
+    """Admits only clients whose public key lies in the keys folder; one for all of a context."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], keys: str) -> None:
+        self.users = 0
+        self._context = context
+        self._thread = ThreadAuthenticator(context)
+        self._thread.start()
+        self._thread.configure_curve(domain=_DOMAIN.decode(), location=keys)
+
+    def stop(self) -> None:
+        """End the guard when nobody needs it any more."""
+        with _guarding:
+            self.users -= 1
+            if self.users == 0:
+                del _guards[id(self._context)]
+                self._thread.stop()
+
+
+_guards: dict[int, Guard] = {}
+_guarding = threading.Lock()
+
+
+def authenticator(context: zmq.Context[zmq.Socket[bytes]], security: Security) -> Guard | None:
+    """Return the guard of a context, started where there was none; ``stop`` it after use."""
     if not security.keys:
         return None
-    guard = ThreadAuthenticator(context)
-    guard.start()
-    guard.configure_curve(domain=_DOMAIN.decode(), location=security.keys)
+    with _guarding:
+        guard = _guards.get(id(context))
+        if guard is None:
+            guard = _guards[id(context)] = Guard(context, security.keys)
+        guard.users += 1
     return guard
 
 
@@ -133,8 +170,9 @@ def make_keys(folder: Path) -> list[Path]:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in ("server", "client"):
-            if (folder / f"{name}.key_secret").exists():
-                raise ChannelError(f"{folder / name}.key_secret exists; keys are not overwritten")
+            for path in (folder / f"{name}.key", folder / f"{name}.key_secret"):
+                if path.exists():
+                    raise ChannelError(f"{path} exists; keys are not overwritten")
         for name in ("server", "client"):
             public, secret = zmq.auth.create_certificates(folder, name)
             Path(secret).chmod(0o600)

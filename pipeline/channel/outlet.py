@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import zmq
-from zmq.auth.thread import ThreadAuthenticator
 
 from pipeline.board import OUT, Board, EdgeSlot, NodeSlot
 from pipeline.channel.edge import Edge, Frames
-from pipeline.channel.endpoints import Security, authenticator, check_endpoint, secure
+from pipeline.channel.endpoints import Guard, Security, authenticator, check_endpoint, secure
 from pipeline.channel.host import host_id
 from pipeline.channel.protocol import (
     Bye,
@@ -60,7 +59,7 @@ class Outlet:
         self._stop = stop
         self._security = security or Security()
         self._context = context or zmq.Context.instance()
-        self._guard: ThreadAuthenticator | None = None
+        self._guard: Guard | None = None
         self._by_identity: dict[bytes, Edge] = {}
         self._since_service = 0
         self._ended = False
@@ -73,7 +72,9 @@ class Outlet:
         board[NodeSlot.INCARNATION] += 1
         self.incarnation = secrets.randbits(62)
         socket: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
-        socket.linger = 0
+        # With 0 libzmq would throw away a consumer's last words when it disconnects before they
+        # are read.
+        socket.linger = 1000
         socket.sndhwm = 0
         socket.rcvhwm = 0
         socket.router_mandatory = True
@@ -82,12 +83,12 @@ class Outlet:
     def bind(self, endpoint: str) -> str:
         """Open an endpoint (``ipc://``, ``tcp://`` or ``inproc://``); return it resolved."""
         check_endpoint(endpoint, self._security)
+        secure(self.socket, endpoint, self._security, server=True)
         if endpoint.startswith("tcp://"):
             self.socket.heartbeat_ivl = 1000
             self.socket.heartbeat_timeout = 3000
             if self._guard is None:
                 self._guard = authenticator(self._context, self._security)
-            secure(self.socket, endpoint, self._security, server=True)
         try:
             if endpoint.startswith("ipc://"):
                 path = Path(endpoint[6:])
@@ -326,5 +327,6 @@ class Outlet:
         self.socket.close(linger=0)
         if self._guard is not None:
             self._guard.stop()
+            self._guard = None
         for path in self._ipc_paths:
             path.unlink(missing_ok=True)
