@@ -134,6 +134,8 @@ class Board:
 
         Where the table is full the edge is counted in this process alone.
         """
+        name = peer.encode()[: _NAME_SLOTS * 8]
+        peer = name.rstrip(b"\0").decode(errors="replace")
         for edge in self.edges():
             if edge.peer == peer and edge.direction == direction:
                 return edge
@@ -141,7 +143,6 @@ class Board:
         if n >= MAX_EDGES:
             return EdgeBoard(memoryview(bytearray(_EDGE * 8)).cast("q"), 0, peer, direction)
         base = _HEAD + n * _EDGE
-        name = peer.encode()[: _NAME_SLOTS * 8]
         self._bytes[base * 8 : base * 8 + len(name)] = name
         self.cells[base + EdgeSlot.DIRECTION] = direction
         self.cells[NodeSlot.EDGES] = n + 1

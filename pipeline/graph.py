@@ -33,7 +33,7 @@ from pipeline.channel.protocol import Policy
 from pipeline.errors import ChannelError, GraphError, SettingError
 from pipeline.kinds import find
 from pipeline.node import Node, Settings, SourceNode
-from pipeline.settings import settings_from
+from pipeline.settings import checked, settings_from
 
 _TOP = ("name", "description", "nodes", "edges", "keys", "insecure")
 _RESERVED = ("kind", "group", "listen")
@@ -197,6 +197,10 @@ def _overrides(overrides: Iterable[str], tables: Mapping[str, Any]) -> dict[str,
     return found
 
 
+def _is_name(name: str) -> bool:
+    return name.replace("-", "").replace("_", "").isalnum() and len(name.encode()) <= 40
+
+
 def _node(
     name: str,
     table: Any,
@@ -207,7 +211,7 @@ def _node(
     here = f"{where}: node '{name}'"
     if not isinstance(table, dict):
         raise GraphError(f"{here}: expected a table [nodes.{name}]")
-    if not name.replace("-", "").replace("_", "").isalnum() or len(name) > 40:
+    if not _is_name(name):
         raise GraphError(f"{here}: a name is up to 40 letters, digits, '-' and '_'")
     kind = table.get("kind", name)
     group, listen = table.get("group"), table.get("listen", [])
@@ -215,6 +219,10 @@ def _node(
         raise GraphError(f"{here}: kind = {kind!r} is not text")
     if group is not None and not isinstance(group, str):
         raise GraphError(f"{here}: group = {group!r} is not text")
+    if group is not None and not _is_name(group):
+        raise GraphError(
+            f"{here}: group = {group!r} is no name (up to 40 letters, digits, '-' and '_')"
+        )
     if isinstance(listen, str):
         listen = [listen]
     if not (isinstance(listen, list) and all(isinstance(item, str) for item in listen)):
@@ -226,10 +234,7 @@ def _node(
             raise GraphError(f"{here}: {error}") from None
     cls = find(kind, here)
     values = {key: value for key, value in table.items() if key not in _RESERVED}
-    settings_from(cls.settings_type, values, here)
-    if changed:
-        checked = settings_from(cls.settings_type, changed, f"--set {name}", text=True)
-        values |= {key: getattr(checked, key) for key in changed}
+    values |= checked(cls.settings_type, changed, f"--set {name}", text=True)
     settings = settings_from(cls.settings_type, values, here)
     return NodeSpec(name, kind, cls, settings, values, group, tuple(listen))
 

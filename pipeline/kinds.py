@@ -44,8 +44,10 @@ def find(kind: str, where: str) -> type[Node]:
             else importlib.import_module(module_name)
         )
         found = getattr(module, class_name)
-    except (ImportError, OSError, AttributeError, SyntaxError) as error:
-        raise GraphError(f"{where}: kind '{kind}' cannot be loaded: {error}") from None
+    except (Exception, SystemExit) as error:
+        # Whatever a file of the user's does when it is loaded is no fault of the program's.
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise GraphError(f"{where}: kind '{kind}' cannot be loaded: {why}") from None
     if not (isinstance(found, type) and issubclass(found, Node)):
         raise GraphError(f"{where}: kind '{kind}' is no node (a class derived from pipeline.Node)")
     return found

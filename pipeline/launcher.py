@@ -163,6 +163,9 @@ class Launcher:
         child.process = None
         if status == 0:
             child.ended = True
+            for other in self.children:
+                if self._alone(other):
+                    self._tell(other, b"alone")
             return
         self._died(child, status, now)
 
@@ -187,6 +190,13 @@ class Launcher:
         child.due_s = now + delay
         child.restarts += 1
         self._say(child.name, f"{why}; restart {child.restarts} in {delay:.1f} s")
+
+    def _alone(self, child: Child) -> bool:
+        """Whether every producer of a child, and there is one, has ended."""
+        inside = {part.name for part in child.parts}
+        producers = {edge.source for name in inside for edge in self.graph.inputs(name)} - inside
+        ended = {part.name for other in self.children if other.ended for part in other.parts}
+        return bool(producers) and producers <= ended
 
     def _failure(self, child: Child) -> Failure | None:
         path = failure_path(self.directory, child.name)
@@ -243,6 +253,8 @@ class Launcher:
             self._tell(child, b"go")
         if self._draining_since is not None:
             self._tell(child, b"drain")
+        if self._alone(child):
+            self._tell(child, b"alone")
 
     def _assignment(self, child: Child) -> Assignment:
         inside = {part.name for part in child.parts}

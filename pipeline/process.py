@@ -1,8 +1,8 @@
 """A node process: runs one node, or the nodes of one group, for a launcher.
 
 Started as ``python -m pipeline.process``; its first line of standard input is the Assignment as
-JSON, further lines are the launcher's orders (``go``, ``drain``, ``stop``). When standard input
-ends, the launcher is gone: the process then stops, and removes the run's directory.
+JSON, further lines are the launcher's orders (``go``, ``drain``, ``alone``, ``stop``). When
+standard input ends, the launcher is gone: the process then stops and removes the run's directory.
 """
 
 from __future__ import annotations
@@ -120,6 +120,8 @@ class _Process:
                     self.control.go.set()
                 case b"drain":
                     self.control.drain.set()
+                case b"alone":
+                    self.control.alone.set()
                 case b"stop":
                     break
         else:

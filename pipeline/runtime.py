@@ -35,12 +35,14 @@ class Control:
     go     sources may begin
     drain  sources end; everyone else goes on until their inputs have ended
     stop   end now, whatever is under way
+    alone  every producer has ended: once there is nothing more to read, the inputs have ended
     """
 
     def __init__(self) -> None:
         self.go = threading.Event()
         self.drain = threading.Event()
         self.stop = threading.Event()
+        self.alone = threading.Event()
 
 
 class Runner:
@@ -201,6 +203,9 @@ class Runner:
                 for inlet in open_inlets:
                     inlet.grant(idle=True)
                 ready = poller.poll(_POLL_MS)
+                if not ready and self.control.alone.is_set():
+                    for inlet in open_inlets:
+                        inlet.ended = True
             if self.outlet is not None and self.outlet.socket in dict(ready):
                 self.outlet.service(0)
         if self.node.wants_stop:

@@ -30,11 +30,10 @@ class Settings(msgspec.Struct, kw_only=True):
 S = TypeVar("S", bound=Settings)
 
 
-def settings_from(kind: type[S], values: Mapping[str, Any], where: str, *, text: bool = False) -> S:
-    """Build settings of ``kind`` from ``values``; ``text`` also reads numbers from strings.
-
-    Raises SettingError; ``where`` opens its message (a file and node, or a command).
-    """
+def checked(
+    kind: type[Settings], values: Mapping[str, Any], where: str, *, text: bool = False
+) -> dict[str, Any]:
+    """Return some settings of ``kind``, each checked alone; else as ``settings_from``."""
     hints = typing.get_type_hints(kind, include_extras=True)
     fields: dict[str, Any] = {}
     for key, value in values.items():
@@ -49,6 +48,15 @@ def settings_from(kind: type[S], values: Mapping[str, Any], where: str, *, text:
             raise SettingError(
                 f"{where}: {key} = {_show(value)} is not {describe(hints[key])}"
             ) from None
+    return fields
+
+
+def settings_from(kind: type[S], values: Mapping[str, Any], where: str, *, text: bool = False) -> S:
+    """Build settings of ``kind`` from ``values``; ``text`` also reads numbers from strings.
+
+    Raises SettingError; ``where`` opens its message (a file and node, or a command).
+    """
+    fields = checked(kind, values, where, text=text)
     try:
         return kind(**fields)
     except TypeError:
@@ -118,6 +126,9 @@ def table(kind: type[Settings]) -> list[tuple[str, str, str, str]]:
                 ),
                 "",
             )
-        default = "needed" if field.required else _show(field.default)
-        rows.append((field.name, describe(hint), default, text or ""))
+        default = field.default
+        if default is msgspec.NODEFAULT and not field.required:
+            default = field.default_factory()
+        shown = "needed" if field.required else _show(default)
+        rows.append((field.name, describe(hint), shown, text or ""))
     return rows

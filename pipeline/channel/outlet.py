@@ -303,6 +303,11 @@ class Outlet:
                     told.add(mark)
                     edge.flush(self.socket)
                     self._tell(edge.identity, End())
+            for edge in self.edges:
+                # Its farewell may have been lost with its connection; it has had everything.
+                heard = (edge.name, edge.consumer) in told
+                if heard and edge.identity is None and not edge.left and not edge.undelivered:
+                    edge.leave()
             still = sum(edge.undelivered for edge in self.edges if not edge.left)
             now = self._clock.now_ns()
             if still != last_open:
