@@ -25,7 +25,8 @@ from pipeline.channel.protocol import decode as decode_message
 from pipeline.clock import Clock, MonotonicClock
 from pipeline.errors import ChannelError, PacketError
 from pipeline.latency import bucket
-from pipeline.packets import KINDS, Packet, decode_at, extent
+from pipeline.packets import KINDS, Packet
+from pipeline.wire import decode_at, extent
 
 _BEAT_NS = 100_000_000
 _MANY_EVENTS = 1 << 17

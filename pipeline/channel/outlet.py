@@ -27,7 +27,7 @@ from pipeline.channel.protocol import (
 from pipeline.clock import Clock, MonotonicClock
 from pipeline.errors import ChannelError, PacketError
 from pipeline.packets import Packet
-from pipeline.packets import encode as encode_packet
+from pipeline.wire import encode as encode_packet
 
 _WAIT_MS = 20
 _PING_NS = 200_000_000

@@ -10,7 +10,7 @@ producer → consumer
     Welcome  who I am; a new incarnation tells the consumer that state must be forgotten
     Who      I do not know you (I was started after you): say Hello
     End      that was the last packet
-    (packets: see ``pipeline.packets``)
+    (packets: see ``pipeline.wire``)
 
 Control messages are one frame: ``b"SC"``, version, type, then MessagePack. Counts are cumulative,
 so a lost or repeated Grant does no harm.
@@ -23,7 +23,8 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from pipeline.errors import PacketError
-from pipeline.packets import PROTOCOL_VERSION, Buffer
+from pipeline.packets import Buffer
+from pipeline.wire import PROTOCOL_VERSION
 
 Policy: TypeAlias = Literal["lossless", "latest"]
 

@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.board import OUT, EdgeSlot
 from pipeline.clock import DrivenClock
-from pipeline.packets import INLINE, KINDS, EventPacket, PredictionPacket
+from pipeline.packets import KINDS, EventPacket, PredictionPacket
+from pipeline.wire import INLINE
 from tests.pipeline.ends import BOUND_S, Producer, Wire, counts, exact, numbered, until
 
 ALL = [kind.code for kind in KINDS]

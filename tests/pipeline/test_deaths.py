@@ -16,7 +16,8 @@ import zmq
 from pipeline.board import Board, EdgeSlot
 from pipeline.channel import Outlet, protocol
 from pipeline.channel.protocol import Grant, Hello, Welcome
-from pipeline.packets import INLINE, KINDS, PROTOCOL_VERSION, Packet, encode
+from pipeline.packets import KINDS, Packet
+from pipeline.wire import INLINE, PROTOCOL_VERSION, encode
 from tests.pipeline.ends import (
     BOUND_S,
     Producer,

@@ -16,9 +16,7 @@ from pipeline.channel import protocol
 from pipeline.errors import PacketError
 from pipeline.events import MAX_PACKET_US
 from pipeline.packets import (
-    INLINE,
     KINDS,
-    PROTOCOL_VERSION,
     EventHeader,
     EventPacket,
     GazePacket,
@@ -27,11 +25,8 @@ from pipeline.packets import (
     Packet,
     PredictionPacket,
     SpikePacket,
-    decode,
-    decode_at,
-    encode,
-    extent,
 )
+from pipeline.wire import INLINE, PROTOCOL_VERSION, decode, decode_at, encode, extent
 from tests.strategies import event_packets, events_of, packets
 
 
