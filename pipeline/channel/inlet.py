@@ -29,7 +29,7 @@ from pipeline.packets import KINDS, Packet
 from pipeline.wire import decode_at, extent
 
 _BEAT_NS = 100_000_000
-_MANY_EVENTS = 1 << 17
+_MANY_EVENTS = 1 << 18
 """So many events are worth a word to the producer, however few packets they came in."""
 
 # Plain numbers: looking up an enumeration's member costs more than the counting.
