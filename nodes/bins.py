@@ -10,7 +10,7 @@ import numpy as np
 from pipeline import EventPacket, Meta, Node, Packet, Settings, SpikePacket, header_of
 from pipeline.binning import Binner, Field, wire_of
 from pipeline.errors import SettingError
-from pipeline.events import WIRE_EVENT
+from pipeline.events import MAX_PACKET_US, MAX_SIDE, WIRE_EVENT
 
 _MAX_BINS = 1 << 16
 _COMPILE = 1000
@@ -21,7 +21,7 @@ class BinsSettings(Settings):
 
     bin_us: Annotated[int, Meta(ge=1, le=10_000_000, description="length of a bin in µs")] = 1000
     window_us: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
+        Annotated[int, Meta(ge=1, le=3_600_000_000)] | None,
         Meta(description="bins are sent together in packets of this length (none: one by one)"),
     ] = None
     mode: Annotated[
@@ -37,10 +37,12 @@ class BinsSettings(Settings):
         Meta(description="rows after pooling (none: the whole sensor)"),
     ] = None
     x0: Annotated[
-        int | None, Meta(description="first column of the sensor that is seen (none: centred)")
+        Annotated[int, Meta(ge=-MAX_SIDE, le=MAX_SIDE)] | None,
+        Meta(description="first column of the sensor that is seen (none: centred)"),
     ] = None
     y0: Annotated[
-        int | None, Meta(description="first row of the sensor that is seen (none: centred)")
+        Annotated[int, Meta(ge=-MAX_SIDE, le=MAX_SIDE)] | None,
+        Meta(description="first row of the sensor that is seen (none: centred)"),
     ] = None
 
 
@@ -66,35 +68,48 @@ class Bins(Node):
             )
         self._binner: Binner | None = None
         self._sensor = (0, 0)
+        self._outside = 0
         self.reset()
         # The first call compiles: that belongs to the start, not to the first event's latency.
+        # What comes over a socket cannot be written to, which is a type of its own.
         for n in (0, _COMPILE):
-            Binner(Field(0, 0, 1, 1, 1)).bin(np.frombuffer(bytes(8 * n), WIRE_EVENT), 0, 1, 1)
+            wire = np.zeros(n, WIRE_EVENT)
+            for writeable in (True, False):
+                wire.flags.writeable = writeable
+                Binner(Field(0, 0, 1, 1, 1)).bin(wire, 0, 1, 1)
 
     def reset(self) -> None:
         """Forget the bin that is open and its events."""
         self._begin: int | None = None
         self._pending = np.empty(0, WIRE_EVENT)
-        self._pending_t = 0
 
     def process(self, packet: Packet) -> Iterator[Packet]:
         """Yield the bins that this packet completes."""
         assert isinstance(packet, EventPacket)
         head = packet.header
-        if (head.width, head.height) != self._sensor:
+        same_sensor = (head.width, head.height) == self._sensor
+        if not same_sensor:
             self._look_at(head.width, head.height)
-        if self._begin is None or head.t_begin < self._begin:
+        if self._begin is not None and not (
+            same_sensor and self._begin <= head.t_begin <= head.t_end <= self._begin + MAX_PACKET_US
+        ):
+            # Time stepped back, or leapt, or the sensor is another: what is open stays unfinished.
+            self.announce_reset()
             self.reset()
+        if self._begin is None:
             self._begin = head.t_begin
         wire = wire_of(packet.wire)
         t_zero = head.t_begin
         if len(self._pending):
-            wire, t_zero = self._joined(wire, t_zero), self._pending_t
+            wire, t_zero = self._joined(wire, t_zero - self._begin), self._begin
         done = (head.t_end - self._begin) // self._window * self._window
         t_done = self._begin + done
         if t_done < head.t_end:
-            later = wire["dt"].astype(np.int64) + t_zero >= t_done
-            self._pending, self._pending_t = wire[later], t_zero
+            since = wire["dt"].astype(np.int64) + (t_zero - t_done)
+            later = since >= 0
+            self._pending = wire[later]
+            # Counted from the next bin's beginning; nothing is later than its packet's end.
+            self._pending["dt"] = np.minimum(since[later], head.t_end - 1 - t_done)
             wire = wire[~later]
         else:
             self._pending = self._pending[:0]
@@ -109,10 +124,10 @@ class Bins(Node):
                 yield self._emit(packet, wire, t_zero, n_bins)
             done -= part
 
-    def _joined(self, wire: np.ndarray, t_begin: int) -> np.ndarray:
-        """Return the pending events and ``wire``, all counted from the pending events' zero."""
+    def _joined(self, wire: np.ndarray, start: int) -> np.ndarray:
+        """Return the pending events and ``wire``, ``start`` µs later, counted alike."""
         later = wire.copy()
-        later["dt"] += np.uint32(t_begin - self._pending_t)
+        later["dt"] += np.uint32(start)
         return np.concatenate([self._pending, later])
 
     def _emit(self, packet: Packet, wire: np.ndarray, t_zero: int, n_bins: int) -> SpikePacket:
@@ -139,6 +154,7 @@ class Bins(Node):
     def _look_at(self, width: int, height: int) -> None:
         """Lay the field of view on a sensor of ``width`` × ``height`` pixels."""
         s = self.settings
+        self._outside = self.outside
         self._sensor = (width, height)
         columns = s.width or max(1, width // s.pool)
         rows = s.height or max(1, height // s.pool)
@@ -149,4 +165,4 @@ class Bins(Node):
     @property
     def outside(self) -> int:
         """How many events lay outside the field of view."""
-        return self._binner.outside if self._binner else 0
+        return self._outside + (self._binner.outside if self._binner else 0)
