@@ -53,7 +53,11 @@ class Log(Node):
     def _answer(self, packet: PredictionPacket, ms: float) -> None:
         head = packet.header
         self.journal({"sample": head.sample, "label": head.label, "answer": head.answer, "ms": ms})
-        line = f"{head.sample or head.stream:<24} answered {head.answer} after {ms:3.0f} ms"
+        name = head.sample or head.stream
+        if not name.isprintable():
+            # It may come from another host: no word of it drives this terminal.
+            name = ascii(name)
+        line = f"{name:<24} answered {head.answer} after {ms:3.0f} ms"
         if head.label is not None:
             right = head.answer == head.label
             self.labelled += 1

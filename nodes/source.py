@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 import numpy as np
 
 from pipeline import EventPacket, Meta, Packet, Settings, SourceNode
-from pipeline.errors import SettingError
+from pipeline.events import empty_events, pack
 from pipeline.packets import EventHeader
 from recordings.folder import Sample, open_samples, read
-from recordings.nmnist import sensor_size
+from recordings.nmnist import decode, sensor_size
 
 
 class SourceSettings(Settings):
@@ -23,7 +23,7 @@ class SourceSettings(Settings):
     ] = "samples"
     split: Annotated[str | None, Meta(description="only this split of the folder")] = None
     pace: Annotated[
-        Literal["real", "fast"] | Annotated[float, Meta(gt=0)],
+        Literal["real", "fast"] | Annotated[float, Meta(ge=1e-6, le=1e6)],
         Meta(description="'real' time, as 'fast' as possible, or a factor of real time"),
     ] = "real"
     loop: Annotated[bool, Meta(description="begin again when all are shown")] = False
@@ -61,11 +61,12 @@ class Source(SourceNode):
             self._samples = [self._samples[i] for i in order]
         if settings.limit is not None:
             self._samples = self._samples[: settings.limit]
+        # The first call compiles: that belongs to the start, not to the first packet's pace.
+        decode(bytes(5), self.name)
+        pack(empty_events(1), 0)
         factor = {"real": 1.0, "fast": float("inf")}
         pace = settings.pace
         self.speed = factor[pace] if isinstance(pace, str) else pace
-        if not self.speed > 0:
-            raise SettingError(f"source: pace = {pace} is not above 0")
 
     def produce(self) -> Iterator[Packet]:
         """Yield the packets of every recording in turn, event time running on throughout."""
