@@ -152,6 +152,11 @@ def _edge(
     delivered_events = read(taker, EdgeSlot.DELIVERED_EVENTS)
     dropped = read(out, EdgeSlot.DROPPED_PACKETS)
     dropped_events = read(out, EdgeSlot.DROPPED_EVENTS)
+    # A producer that broke off counted as dropped what was taken without its hearing of it.
+    unheard = delivered - read(out, EdgeSlot.DELIVERED_PACKETS)
+    unheard_events = delivered_events - read(out, EdgeSlot.DELIVERED_EVENTS)
+    dropped -= max(0, min(delivered + dropped - sent, unheard))
+    dropped_events -= max(0, min(delivered_events + dropped_events - sent_events, unheard_events))
     # What a process had in hand when it died for good, nobody but this sum can count.
     lost = max(0, sent - delivered - dropped)
     lost_events = max(0, sent_events - delivered_events - dropped_events)
