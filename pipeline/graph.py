@@ -27,6 +27,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.board import MAX_EDGES
 from pipeline.channel.endpoints import Security, check_endpoint
 from pipeline.channel.inlet import WINDOW
 from pipeline.channel.protocol import Policy
@@ -152,6 +153,9 @@ def build(data: Mapping[str, Any], where: str, overrides: Iterable[str] = ()) ->
     for node in nodes.values():
         if node.cls.accepts and not any(edge.target == node.name for edge in edges):
             raise GraphError(f"{where}: node '{node.name}' has no input: add an edge to it")
+        n = sum(node.name in (edge.source, edge.target) for edge in edges)
+        if n > MAX_EDGES:
+            raise GraphError(f"{where}: node '{node.name}' has {n} edges, at most {MAX_EDGES}")
     _refuse_cycles(edges, where)
     return Graph(str(data.get("name", Path(where).stem)), nodes, tuple(edges), security)
 

@@ -193,6 +193,20 @@ def test_cycles_are_shown(tmp_path: Path) -> None:
         made(("b", "b"))
 
 
+def test_a_node_has_no_more_edges_than_its_board_can_count() -> None:
+    many = {f"b{i}": {"kind": "bins"} for i in range(33)}
+
+    def made(n: int) -> Any:
+        names = list(many)[:n]
+        edges = [{"from": "source", "to": name} for name in names]
+        nodes = {"source": {}, **{name: many[name] for name in names}}
+        return build({"nodes": nodes, "edges": edges}, "g.toml")
+
+    assert len(made(32).edges) == 32
+    with pytest.raises(GraphError, match=r"^g.toml: node 'source' has 33 edges, at most 32$"):
+        made(33)
+
+
 # Changes on the command line.
 
 
