@@ -36,6 +36,7 @@ from pipeline.settings import settings_from
 EXIT_CRASH = 70
 EXIT_REFUSED = 71
 _PATIENCE_S = 3.0
+_PAINTING = 10
 
 
 class Input(msgspec.Struct):
@@ -146,6 +147,9 @@ class _Process:
         """Run the nodes; return the exit status."""
         parts = [self._build(part) for part in self.assignment.parts]
         gui = next((node for node, _ in parts if node.main_thread is not None), None)
+        if any(node.needs_display for node, _ in parts):
+            # Painting can wait; who decides from events in milliseconds cannot.
+            os.nice(_PAINTING)
         if len(parts) == 1 and gui is None:
             self._guard(*parts[0])
         else:
