@@ -11,7 +11,14 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-_PATIENCE_S = 120.0
+from pipeline.errors import RetinaError
+
+_PATIENCE_S = 45.0
+
+
+class Stuck(RetinaError):
+    """A process that is timed gives no answer."""
+
 
 End = Callable[..., Any]
 
@@ -29,7 +36,7 @@ def _call(end: End, args: tuple[Any, ...], out: Connection) -> None:
 def together(*ends: tuple[End, tuple[Any, ...]]) -> list[Any]:
     """Run each (function, arguments) in a process of its own; return what they return.
 
-    Raises what any of them raised, or TimeoutError.
+    Raises what any of them raised, or Stuck.
     """
     context = mp.get_context("spawn")
     processes, pipes = [], []
@@ -45,7 +52,7 @@ def together(*ends: tuple[End, tuple[Any, ...]]) -> list[Any]:
         while len(results) < len(pipes):
             ready = wait([p for k, p in enumerate(pipes) if k not in results], _PATIENCE_S)
             if not ready:
-                raise TimeoutError("a benchmark's process did not answer")
+                raise Stuck(f"a benchmark's process did not answer for {_PATIENCE_S:.0f} s")
             for k, pipe in enumerate(pipes):
                 if pipe in ready:
                     result = pipe.recv()

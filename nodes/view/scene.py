@@ -1,7 +1,6 @@
-"""What the viewer shows, without Qt: a fading picture of events, opinions, rates.
+"""What the viewer shows, without Qt: the picture, what the network says, how much comes in.
 
-The picture is drawn from two time surfaces (Lagorce et al., "HOTS", IEEE TPAMI 2017, eq. 2): for
-each pixel and polarity the time of the last event, shown as exp(-age / fade).
+Fed by the node's thread, looked at by the window's.
 """
 
 from __future__ import annotations
@@ -10,23 +9,23 @@ import threading
 from collections import deque
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.packets import EventPacket, PredictionPacket
+from nodes.view.drawing import Canvas
+from nodes.view.meter import Meter, Rates
+from pipeline.packets import EventHeader, EventPacket, PredictionPacket
 
-ON = (90, 200, 250)
-OFF = (255, 110, 80)
-GROUND = (16, 18, 24)
-_NEVER = -(2**62)
-_RATE_NS = 500_000_000
-_HISTORY = 40
-_FADE_STEPS = 256
+_SILENT_NS = 2_000_000_000
+_RECENT = 24
 
 
 class Opinion(NamedTuple):
-    """What the network says: ``counts`` [n_classes] since the window began, ``ms`` ago."""
+    """What the network says after ``ms`` of its window of ``window_ms``.
+
+    ``counts`` [n_classes] i8 are the output spikes so far. ``since_ms`` is the moment from which
+    it has given this answer without a break; None before the first output spike.
+    """
 
     classes: tuple[int, ...]
     counts: NDArray[np.int64]
@@ -35,139 +34,156 @@ class Opinion(NamedTuple):
     sample: str | None
     ms: float
     window_ms: float
+    since_ms: float | None
     final: bool
 
 
-class Rates(NamedTuple):
-    """Events and packets a second of wall time, and events/s over the last 20 s."""
+class Verdict(NamedTuple):
+    """A final answer beside the true class, where known."""
 
-    events: float
-    packets: float
-    history: list[float]
-
-
-@numba.njit(cache=True, nogil=True)
-def _mark(wire, t_begin, surface):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Note the time of every event in ``surface`` [2, H, W]; skip what lies outside."""
-    height, width = surface.shape[1:]
-    for i in range(wire.shape[0]):
-        w = wire[i]
-        x = (w >> 32) & 0xFFFF
-        y = (w >> 49) & 0x7FFF
-        if x < width and y < height:
-            surface[(w >> 48) & 1, y, x] = t_begin + (w & 0xFFFFFFFF)
+    answer: int
+    label: int | None
 
 
-@numba.njit(cache=True, nogil=True)
-def _paint(surface, now, fade_us, ramp, off, on, ground, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Mix ground and the younger polarity's colour by age into ``out`` [H, W, 3]."""
-    height, width = surface.shape[1:]
-    last = ramp.shape[0] - 1
-    for y in range(height):
-        for x in range(width):
-            polarity = 1 if surface[1, y, x] >= surface[0, y, x] else 0
-            age = min(max(now - surface[polarity, y, x], 0), 8 * fade_us)
-            share = ramp[min(age * 32 // fade_us, last)]
-            for c in range(3):
-                colour = on[c] if polarity else off[c]
-                out[y, x, c] = np.uint8(ground[c] + share * (colour - ground[c]))
+class Moment(NamedTuple):
+    """What there is to say beside the picture, at one moment.
+
+    ``state`` is WAITING (nothing has come for a while), LIVE or ENDED; ``t_us`` the event time;
+    ``sensor`` its width and height in pixels, None before there is one.
+    """
+
+    state: str
+    sample: str | None
+    t_us: int
+    sensor: tuple[int, int] | None
+    opinion: Opinion | None
+    recent: tuple[Verdict, ...]
+    right: int
+    answered: int
 
 
 class Scene:
-    """The viewer's state; fed by one thread, looked at by another."""
+    """The viewer's state; ``events_seen`` and ``words_seen`` grow with what is to be shown anew."""
 
     def __init__(self, fade_ms: float = 30.0) -> None:
         self._lock = threading.Lock()
-        self._fade_us = max(1, round(fade_ms * 1000))
-        self._ramp = np.exp(-np.arange(_FADE_STEPS) / 32).astype(np.float32)
-        self._ramp[-1] = 0.0
-        self._surface = np.full((2, 34, 34), _NEVER, np.int64)
-        self._picture = np.zeros((34, 34, 3), np.uint8)
-        self._now_us = 0
-        self._events = self._packets = 0
-        self._rate_since: int | None = None
-        self._rates = (0.0, 0.0)
-        self._history: deque[float] = deque([0.0] * _HISTORY, _HISTORY)
-        self.opinion: Opinion | None = None
-        self.right = self.answered = 0
-        self.version = 0
-        """Grows with everything that changes the picture or the words."""
-        # Compiles here what would else delay the first packet.
-        self._mark(np.frombuffer(b"", np.int64), 0)
-        self.picture()
+        self._canvas = Canvas(fade_ms)
+        self._meter = Meter()
+        self._slots_told = 0
+        self._heard_ns: int | None = None
+        self._sensor: tuple[int, int] | None = None
+        self._shown: tuple[str | None, int | None] = (None, None)
+        self._opinion: Opinion | None = None
+        self._window: tuple[int, str | None] | None = None
+        self._recent: deque[Verdict] = deque(maxlen=_RECENT)
+        self._right = self._answered = 0
+        self._ended = False
+        self.events_seen = 0
+        self.words_seen = 0
 
-    def _mark(self, words: NDArray[np.int64], t_begin: int) -> None:
-        _mark(words, t_begin, self._surface)
+    def warm_up(self) -> None:
+        """Compile what would else delay the first packet and the first picture."""
+        canvas = Canvas(1.0)
+        canvas.add(EventPacket(EventHeader(width=1, height=1, n=0), b""))
+        canvas.paint(np.empty((1, 1), np.uint32))
 
     def forget(self) -> None:
-        """Forget the picture and the open window's opinions, not the rates."""
+        """Forget the picture and the open window's opinions; not the score, nor the rates."""
         with self._lock:
-            self._surface.fill(_NEVER)
-            self.opinion = None
-            self.version += 1
+            self._canvas.forget()
+            self._opinion = self._window = None
+            self.events_seen += 1
+            self.words_seen += 1
 
-    def add_events(self, packet: EventPacket, wall_ns: int) -> None:
-        """Draw a packet; ``wall_ns`` is the monotonic time of its arrival."""
+    def add_events(self, packet: EventPacket, now_ns: int) -> None:
+        """Take in a packet of events that came at ``now_ns`` of the monotonic clock.
+
+        The picture begins anew with a new sample. A gap within a sample leaves it as it is: what
+        is missing was not seen, and what was seen fades by itself.
+        """
         head = packet.header
-        wire = packet.wire
-        words = np.require(wire, requirements=["A"]).view(np.int64)
         with self._lock:
-            if self._surface.shape[1:] != (head.height, head.width):
-                self._surface = np.full((2, head.height, head.width), _NEVER, np.int64)
-                self._picture = np.zeros((head.height, head.width, 3), np.uint8)
-            self._mark(words, head.t_begin)
-            self._now_us = head.t_end
-            self._events += head.n
-            self._packets += 1
-            self._measure(wall_ns)
-            self.version += 1
+            if (head.sample, head.label) != self._shown:
+                self._shown = (head.sample, head.label)
+                self._canvas.forget()
+            self._canvas.add(packet)
+            self._sensor = (head.width, head.height)
+            self._meter.count(now_ns, events=head.n, packets=1)
+            self._heard_ns = now_ns
+            self.events_seen += 1
 
-    def add_prediction(self, packet: PredictionPacket) -> None:
-        """Take note of an opinion; final ones are held against the label."""
+    def add_prediction(self, packet: PredictionPacket, now_ns: int) -> None:
+        """Take note of an opinion that came at ``now_ns``; final ones are held against the label.
+
+        An opinion says everything of its window, so a window that begins needs no mark.
+        """
         head = packet.header
+        counts = packet.counts.copy()
         ms = (head.t_end - head.t_begin) / 1000
+        window = (head.t_begin, head.sample)
         with self._lock:
-            self.opinion = Opinion(
+            # Before the first output spike the answer is no more than the first of equals.
+            since = ms if counts.any() else None
+            before = self._opinion
+            if before and window == self._window and before.answer == head.answer:
+                since = since if before.since_ms is None else before.since_ms
+            self._window = window
+            self._opinion = Opinion(
                 head.classes,
-                packet.counts.copy(),
+                counts,
                 head.answer,
                 head.label,
                 head.sample,
                 ms,
                 head.window_us / 1000,
+                since,
                 head.final,
             )
-            if head.final and head.label is not None:
-                self.answered += 1
-                self.right += head.answer == head.label
-            self.version += 1
+            if head.final:
+                self._recent.append(Verdict(head.answer, head.label))
+                if head.label is not None:
+                    self._answered += 1
+                    self._right += head.answer == head.label
+            self._meter.count(now_ns, packets=1)
+            self._heard_ns = now_ns
+            self.words_seen += 1
 
-    def _measure(self, wall_ns: int) -> None:
-        if self._rate_since is None:
-            self._rate_since = wall_ns
-        span = wall_ns - self._rate_since
-        if span >= _RATE_NS:
-            self._rates = (self._events * 1e9 / span, self._packets * 1e9 / span)
-            self._history.append(self._rates[0])
-            self._events = self._packets = 0
-            self._rate_since = wall_ns
+    def end(self) -> None:
+        """Note that nothing more will come."""
+        self._ended = True
 
-    def rates(self) -> Rates:
-        """Return the rates of the last half second."""
+    def moment(self, now_ns: int) -> Moment:
+        """Return what there is to say at ``now_ns`` of the monotonic clock."""
         with self._lock:
-            return Rates(*self._rates, list(self._history))
-
-    def picture(self) -> NDArray[np.uint8]:
-        """Return the picture of this moment of event time, ``[H, W, 3] u1`` RGB."""
-        with self._lock:
-            _paint(
-                self._surface,
-                self._now_us,
-                self._fade_us,
-                self._ramp,
-                np.array(OFF, np.float32),
-                np.array(ON, np.float32),
-                np.array(GROUND, np.float32),
-                self._picture,
+            heard = self._heard_ns is not None and now_ns - self._heard_ns < _SILENT_NS
+            state = "ENDED" if self._ended else "LIVE" if heard else "WAITING"
+            return Moment(
+                state,
+                self._shown[0],
+                self._canvas.now_us,
+                self._sensor,
+                self._opinion,
+                tuple(self._recent),
+                self._right,
+                self._answered,
             )
-            return self._picture.copy()
+
+    def rates(self, now_ns: int, frames: int = 0) -> Rates | None:
+        """Count ``frames`` shown; return the rates where they are new, else None."""
+        with self._lock:
+            self._meter.count(now_ns, frames=frames)
+            if self._meter.closed == self._slots_told:
+                return None
+            self._slots_told = self._meter.closed
+            return self._meter.rates()
+
+    def picture(self, out: NDArray[np.uint32] | None = None) -> NDArray[np.uint32]:
+        """Paint the picture of this moment of event time: ``[H, W] u4``, each 0xFFRRGGBB.
+
+        ``out`` is painted and returned where it has the sensor's size, else a new array is.
+        """
+        with self._lock:
+            if out is None or out.shape != self._canvas.shape:
+                out = np.empty(self._canvas.shape, np.uint32)
+            self._canvas.paint(out)
+            return out

@@ -1,149 +1,241 @@
-"""view: what the scene shows, and the real window in a process of its own."""
+"""view: the real window, fed from a thread as the runtime does it."""
 
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from PySide6 import QtCore, QtGui, QtWidgets
 
 from nodes.source import Source
-from nodes.view.display import check_display
+from nodes.view.answer import accuracy_words, answer_words
+from nodes.view.drawing import GROUND, OFF, ON
 from nodes.view.node import View
-from nodes.view.scene import GROUND, OFF, ON, Scene
-from pipeline import EVENT, EventPacket, PredictionPacket
-from pipeline.errors import DeviceError
+from nodes.view.rates import short
+from nodes.view.window import Window
+from pipeline import EventPacket, Packet, PredictionPacket
+from pipeline.errors import RetinaError, SettingError
 from pipeline.packets import EventHeader, PredictionHeader
+from tests.strategies import event_packet, events_of
 
 
-def events(*rows: tuple[int, int, int, int], t_end: int = 1000) -> EventPacket:
-    array = np.zeros(len(rows), EVENT)
-    for i, row in enumerate(rows):
-        array[i] = row
-    return EventPacket.of(array, EventHeader(t_begin=0, t_end=t_end, width=34, height=34, n=0))
-
-
-def prediction(answer: int, label: int | None, *, final: bool = True) -> PredictionPacket:
-    counts = np.zeros(10, np.int64)
-    counts[answer] = 7
-    header = PredictionHeader(
-        t_begin=0, t_end=300_000, classes=tuple(range(10)), answer=answer, final=final,
-        window_us=300_000, label=label, sample="a.bin",
-    )  # fmt: skip
-    return PredictionPacket.of(counts, (counts / 7).astype(np.float32), header)
-
-
-def test_fresh_events_have_their_colour_and_old_ones_fade() -> None:
-    scene = Scene(fade_ms=10)
-    scene.add_events(events((1000, 3, 5, 1), (1000, 4, 5, 0)), 0)
-    picture = scene.picture()
-    assert picture.shape == (34, 34, 3)
-    assert tuple(picture[5, 3]) == ON
-    assert tuple(picture[5, 4]) == OFF
-    assert tuple(picture[0, 0]) == GROUND
-    scene.add_events(events(t_end=11_000), 0)
-    faded = scene.picture()[5, 3].astype(float) - GROUND
-    assert faded == pytest.approx((np.array(ON) - GROUND) * np.exp(-1), abs=2)
-    scene.add_events(events(t_end=200_000), 0)
-    assert tuple(scene.picture()[5, 3]) == GROUND
-
-
-@given(st.binary(max_size=400), st.integers(1, 40), st.integers(1, 40))
-def test_any_bytes_can_be_drawn(data: bytes, width: int, height: int) -> None:
-    n = len(data) // 8
-    head = EventHeader(t_begin=0, t_end=1000, width=width, height=height, n=n)
-    scene = Scene()
-    scene.add_events(EventPacket(head, data[: 8 * n]), 0)
-    assert scene.picture().shape == (height, width, 3)
-
-
-def test_the_score_counts_final_answers_with_a_label() -> None:
-    scene = Scene()
-    for packet in (
-        prediction(3, 3), prediction(4, 3), prediction(5, None), prediction(3, 3, final=False),
-    ):  # fmt: skip
-        scene.add_prediction(packet)
-    assert (scene.right, scene.answered) == (1, 2)
-    scene.forget()
-    assert scene.opinion is None
-    assert (scene.right, scene.answered) == (1, 2)
-
-
-def test_rates_are_of_wall_time() -> None:
-    scene = Scene()
-    for k in range(11):
-        scene.add_events(events(*[(1, 1, 1, 1)] * 100), k * 100_000_000)
-    assert scene.rates().packets == pytest.approx(10, rel=0.3)
-    assert scene.rates().events == pytest.approx(1000, rel=0.3)
-
-
-def test_no_display_is_said_before_qt_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
-        monkeypatch.delenv(name, raising=False)
-    with pytest.raises(DeviceError, match="--headless"):
-        check_display()
-    monkeypatch.setenv("DISPLAY", ":4711")
-    with pytest.raises(DeviceError, match="nobody answers at DISPLAY = :4711"):
-        check_display()
-    monkeypatch.setenv("DISPLAY", "nonsense")
-    with pytest.raises(DeviceError, match="is no display"):
-        check_display()
-
-
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def offscreen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
 
 
-def show(view: View, until: threading.Event) -> None:
-    """Feed a view from a thread, as the runtime does, while its window has this thread."""
+def events(t_end: int = 100, **head: object) -> EventPacket:
+    """Return a packet of 34×34 with an ON event in column 3, row 5 and an OFF event beside it."""
+    return event_packet(events_of([99, 99], [3, 4], [5, 5], [1, 0]), 0, t_end, **head)
+
+
+def opinion(
+    answer: int, label: int | None, *, ms: int = 300, spikes: int = 7, n_classes: int = 10
+) -> PredictionPacket:
+    counts = np.zeros(n_classes, np.int64)
+    counts[answer] = spikes
+    header = PredictionHeader(
+        t_begin=0, t_end=ms * 1000, classes=tuple(range(n_classes)), answer=answer,
+        final=ms == 300, window_us=300_000, label=label, sample="Test/3/00042.bin",
+    )  # fmt: skip
+    return PredictionPacket.of(counts, counts.astype(np.float32), header)
+
+
+def show(
+    view: View,
+    packets: Iterable[Packet],
+    look: Callable[[Window], None] = lambda window: None,
+    *,
+    end: bool = True,
+) -> float:
+    """Feed a view while its window has this thread; return how long it took to stop, in s.
+
+    ``look`` is called with the window once all packets were fed and two frames were shown.
+    """
+    stop, fed = threading.Event(), threading.Event()
+    ticks = 0
+    stopped_s: list[float] = []
+    problems: list[BaseException] = []
 
     def feed() -> None:
-        view.start()
-        for packet in Source(path="samples", pace="fast", limit=1):
-            for _ in view.feed(packet):
-                pass
-        for _ in view.feed(prediction(3, 3)):
-            pass
-        until.set()
+        try:
+            view.start()
+            for packet in packets:
+                for _ in view.feed(packet):
+                    pass
+            if end:
+                list(view.finish())
+        finally:
+            fed.set()
 
+    def leave() -> None:
+        nonlocal ticks
+        ticks += fed.is_set()
+        if ticks < 2:
+            return
+        try:
+            everything = QtWidgets.QApplication.topLevelWidgets()
+            (window,) = (widget for widget in everything if isinstance(widget, Window))
+            look(window)
+        except BaseException as problem:
+            problems.append(problem)
+        timer.stop()
+        stopped_s.append(time.monotonic())
+        stop.set()
+
+    QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
+    timer = QtCore.QTimer()
+    timer.timeout.connect(leave)
+    timer.start(40)
     thread = threading.Thread(target=feed)
     thread.start()
-    view.main_thread(until)
-    thread.join()
-    view.stop()
+    try:
+        view.main_thread(stop)
+    finally:
+        timer.stop()
+        thread.join()
+        view.stop()
+    if problems:
+        raise problems[0]
+    return time.monotonic() - stopped_s[0]
 
 
-def test_the_window_shows_the_stream_and_stops_when_told(offscreen: None, tmp_path: Path) -> None:
+def test_known_events_have_their_colours_in_the_saved_picture(tmp_path: Path) -> None:
     path = tmp_path / "shot.png"
-    view = View(screenshot=str(path))
-    show(view, threading.Event())
-    from PySide6 import QtGui
+    places: dict[tuple[int, int], QtCore.QPoint] = {}
 
+    def look(window: Window) -> None:
+        pixels = window.picture.pixels
+        target = pixels.target()
+        side = target.width() / 34
+        assert side == int(side)
+        for x in (2, 3, 4):
+            at = target.topLeft() + QtCore.QPointF((x + 0.5) * side, 5.5 * side)
+            places[x, 5] = pixels.mapTo(window, at.toPoint())
+
+    show(View(screenshot=str(path)), [events()], look)
     image = QtGui.QImage(str(path))
-    assert image.width() >= 600
-    colours = {image.pixelColor(x, y).name() for x in range(0, 600, 7) for y in range(0, 600, 7)}
-    assert len(colours) > 3
+    shown = {at: image.pixelColor(place).getRgb()[:3] for at, place in places.items()}
+    assert shown[2, 5] == GROUND
+    assert shown[3, 5] == pytest.approx(ON, abs=2)
+    assert shown[4, 5] == pytest.approx(OFF, abs=2)
+
+
+def test_the_window_tells_what_the_network_says() -> None:
+    def look(window: Window) -> None:
+        assert window.head.state == "ENDED"
+        assert window.answer.note == "300 of 300 ms"
+        assert window.recent.note == "1 of 2 right = 50.0 %"
+        assert window.picture.note == "Test/3/00042.bin"
+
+    said = [opinion(8, 3), opinion(3, 3, ms=40), opinion(3, 3)]
+    show(View(), [events(sample="Test/3/00042.bin", label=3), *said], look)
+
+
+def test_words_of_an_answer() -> None:
+    scene = View().scene
+    assert answer_words(scene.moment(0).opinion) == ("–", "", "")
+    assert accuracy_words(scene.moment(0)) == ""
+    for packet, words in (
+        (opinion(0, 3, ms=10, spikes=0), ("–", "shown 3", "no output spike yet")),
+        (opinion(8, 3, ms=20), ("8", "✗  shown 3", "leads since 20 ms")),
+        (opinion(3, 3, ms=40), ("3", "✓  shown 3", "leads since 40 ms")),
+        (opinion(3, None), ("3", "", "leads since 40 ms")),
+    ):
+        scene.add_prediction(packet, 0)
+        assert answer_words(scene.moment(0).opinion) == words
+    assert accuracy_words(scene.moment(0)) == ""
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"),
+    [(0, "0"), (999.4, "999"), (999.6, "1.00 k"), (38_249, "38.2 k"), (99_960, "100 k"),
+     (1.5e6, "1.50 M"), (2e9, "2.00 G")],
+)  # fmt: skip
+def test_rates_have_three_digits(rate: float, words: str) -> None:
+    assert short(rate) == words
+
+
+def test_a_real_recording_with_opinions_of_any_number_of_classes() -> None:
+    replay = list(Source(path="samples", pace="fast", limit=1))
+    opinions = [opinion(0, None, n_classes=n) for n in (1, 2, 101)]
+    view = View(scale=3, title="a window")
+
+    def look(window: Window) -> None:
+        assert window.windowTitle() == "a window"
+        assert window.picture.pixels.target().width() == 3 * 34
+        window.resize(2000, 900)
+        window.grab()
+
+    took_s = show(view, [*replay, *opinions], look)
+    assert took_s < 1
     assert not view.wants_stop
 
 
-def test_closing_the_window_ends_the_run_or_not(offscreen: None) -> None:
-    from PySide6 import QtCore, QtWidgets
+def test_a_sensor_that_is_too_large_is_said_to_be() -> None:
+    head = EventHeader(width=2**15, height=2**15, n=0)
+    show(View(), [EventPacket(head, b"")], lambda window: window.grab() and None)
 
-    for on_close, wanted in (("stop", True), ("continue", False)):
-        view = View(on_close=on_close)
-        stop = threading.Event()
-        app = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
 
-        def close(stop: threading.Event = stop) -> None:
-            for window in QtWidgets.QApplication.topLevelWidgets():
-                window.close()
-            QtCore.QTimer.singleShot(100, stop.set)
+@pytest.mark.parametrize(("on_close", "wanted"), [("stop", True), ("continue", False)])
+def test_a_closed_window_ends_the_run_or_is_in_nobodys_way(on_close: str, wanted: bool) -> None:
+    view = View(on_close=on_close)
+    looks = 0
 
-        QtCore.QTimer.singleShot(0, close)
-        view.main_thread(stop)
+    def close(window: Window) -> None:
+        window.close()
+        view._frame(window)
         assert view.wants_stop is wanted
-        assert app is not None
+        seen = view.scene.events_seen
+        for _ in view.feed(events()):
+            pass
+        assert view.scene.events_seen == seen
+
+    show(view, [events()], close, end=False)
+    assert view.closed
+    assert looks == 0
+
+
+@pytest.mark.parametrize("path", ["shot.jpg", "nowhere/shot.png"])
+def test_a_screenshot_that_cannot_be_is_told_at_once(tmp_path: Path, path: str) -> None:
+    with pytest.raises(SettingError, match="screenshot = "):
+        View(screenshot=str(tmp_path / path)).start()
+
+
+def test_a_screenshot_that_fails_is_one_error_not_a_traceback_of_qts(tmp_path: Path) -> None:
+    folder = tmp_path / "taken.png"
+    folder.mkdir()
+    view = View(screenshot=str(folder), screenshot_after_s=0)
+    with pytest.raises(RetinaError, match="cannot be written"):
+        show(view, [events()], end=False)
+    assert view.wants_stop
+
+
+def test_a_screenshot_is_taken_when_it_is_due(tmp_path: Path) -> None:
+    path = tmp_path / "shot.png"
+    view = View(screenshot=str(path), screenshot_after_s=0)
+
+    def look(window: Window) -> None:
+        assert path.exists()
+        path.unlink()
+
+    show(view, [events()], look)
+    assert not path.exists()
+
+
+def test_reset_forgets_picture_and_window_but_not_the_score() -> None:
+    view = View()
+    view.start()
+    for packet in (events(), opinion(3, 3)):
+        for _ in view.feed(packet):
+            pass
+    view.reset()
+    moment = view.scene.moment(0)
+    assert moment.opinion is None
+    assert moment.answered == 1
+    assert len(np.unique(view.scene.picture())) == 1
+    view.stop()
