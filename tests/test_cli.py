@@ -77,7 +77,7 @@ def test_a_missing_recording(tmp_path: Path) -> None:
     ("changes", "parts"),
     [
         (["source.pac=real"], ["unknown setting 'pac'", "did you mean 'pace'?"]),
-        (["source.pace=slow"], ['pace = "slow"', '"real", "fast" or a number above 0']),
+        (["source.pace=slow"], ['pace = "slow"', '"real", "fast" or a number at least']),
         (["sorce.pace=real"], ["unknown node 'sorce'"]),
         (["bins.bin_us=0"], ['bin_us = "0"', "at least 1"]),
         (["nonsense"], ["expected KEY=VALUE"]),
