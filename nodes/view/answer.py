@@ -122,42 +122,62 @@ class Bars(theme.Card):
         self._opinion = opinion
         self.update()
 
-    def draw(self, painter: QtGui.QPainter, room: QtCore.QRectF) -> None:
-        """Paint the bars, the leader's in the bright colour, the true class underlined."""
+    def _counts(self) -> list[tuple[int, int]]:
+        """Return class and spikes of each bar."""
+        if self._opinion is None:
+            return [(name, 0) for name in range(10)]
+        bars = list(zip(self._opinion.classes, self._opinion.counts.tolist(), strict=True))
+        most = sorted(bars, key=lambda bar: -bar[1])[:_MOST_BARS]
+        return [bar for bar in bars if bar in most]
+
+    def _leader(self) -> int | None:
         opinion = self._opinion
-        bars = [(k, 0) for k in range(10)]
-        if opinion is not None:
-            bars = list(zip(opinion.classes, opinion.counts.tolist(), strict=True))
-            most = sorted(bars, key=lambda bar: -bar[1])[:_MOST_BARS]
-            bars = [bar for bar in bars if bar in most]
-        top = max([1, *(count for _, count in bars)])
+        return None if opinion is None or opinion.since_ms is None else opinion.answer
+
+    def _foot(self) -> int:
+        return theme.line_height(theme.BODY) + 8
+
+    def draw(self, painter: QtGui.QPainter, room: QtCore.QRectF) -> None:
+        """Paint the bars, the leader's in the bright colour, over their names."""
+        bars, leader = self._counts(), self._leader()
+        label = self._opinion and self._opinion.label
+        self.layer(painter, f"{[name for name, _ in bars]} {leader} {label}", self._names)
         cell = room.width() / len(bars)
-        name_font, count_font = theme.font(theme.BODY), theme.font(theme.CAPTION)
-        below = QtGui.QFontMetrics(name_font).height() + 8
-        above = QtGui.QFontMetrics(count_font).height() + 2
-        base = room.bottom() - below
-        tallest = base - room.top() - above
+        above = theme.line_height(theme.CAPTION) + 2
+        base = room.bottom() - self._foot()
+        per_spike = (base - room.top() - above) / max(count for _, count in [*bars, (0, 1)])
+        painter.setFont(theme.font(theme.CAPTION))
         for i, (name, count) in enumerate(bars):
-            leads = opinion is not None and name == opinion.answer and count > 0
-            left = room.left() + i * cell
-            tall = tallest * max(count, 0) / top
+            if count <= 0:
+                continue
+            left, tall = room.left() + i * cell, count * per_spike
             bar = QtCore.QRectF(left + cell * 0.14, base - tall, cell * 0.72, tall)
+            colour = theme.ACCENT if name == leader else theme.tinted(theme.ACCENT, 90)
             painter.setPen(QtCore.Qt.PenStyle.NoPen)
-            painter.setBrush(theme.FAINT)
-            painter.drawRect(QtCore.QRectF(bar.left(), base, bar.width(), 2))
-            painter.setBrush(theme.ACCENT if leads else theme.tinted(theme.ACCENT, 90))
+            painter.setBrush(colour)
             painter.drawRoundedRect(bar, 3, 3)
-            painter.setPen(theme.TEXT if leads else theme.DIM)
-            painter.setFont(name_font)
-            under = QtCore.QRectF(left, base + 4, cell, below - 4)
+            painter.setPen(theme.TEXT if name == leader else theme.DIM)
+            over = QtCore.QRectF(left - cell, bar.top() - above, 3 * cell, above)
+            painter.drawText(over, theme.CENTRE, f"{count}")
+
+    def _names(self, painter: QtGui.QPainter) -> None:
+        """Paint what changes seldom: the ground line, the names, a line below the true class."""
+        bars, leader = self._counts(), self._leader()
+        cell = (self.width() - 2 * self.PAD) / len(bars)
+        bottom = self.height() - self.PAD
+        base = bottom - self._foot()
+        painter.setFont(theme.font(theme.BODY))
+        for i, (name, _) in enumerate(bars):
+            left = self.PAD + i * cell
+            line = QtCore.QRectF(left + cell * 0.14, base, cell * 0.72, 2)
+            painter.fillRect(line, theme.FAINT)
+            painter.setPen(theme.TEXT if name == leader else theme.DIM)
+            under = QtCore.QRectF(left, base + 4, cell, self._foot() - 4)
             painter.drawText(under, theme.CENTRE, str(name))
-            if opinion is not None and name == opinion.label:
-                mark = QtCore.QRectF(bar.left(), room.bottom() - 1, bar.width(), 3)
-                painter.fillRect(mark, theme.RIGHT)
-            if count > 0:
-                painter.setFont(count_font)
-                over = QtCore.QRectF(left - cell, bar.top() - above, 3 * cell, above)
-                painter.drawText(over, theme.CENTRE, f"{count}")
+            if self._opinion is not None and name == self._opinion.label:
+                line.moveTop(bottom - 1)
+                line.setHeight(3)
+                painter.fillRect(line, theme.RIGHT)
 
 
 class Recent(theme.Card):

@@ -20,6 +20,7 @@ class Pixels(QtWidgets.QWidget):
     def __init__(self, scale: float | None) -> None:
         super().__init__()
         self._scale = scale
+        self._hint = "waiting for events"
         self.setMinimumSize(240, 240)
         self.setAttribute(QtCore.Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.show_pixels(np.full((1, 1), theme.GROUND_COLOUR.rgb(), np.uint32))
@@ -28,6 +29,12 @@ class Pixels(QtWidgets.QWidget):
         """Show ``pixels`` [H, W] u4, each 0xFFRRGGBB; they are looked at when Qt paints."""
         self._pixels = pixels
         self.update()
+
+    def hint(self, words: str) -> None:
+        """Say ``words`` in the middle, where there is nothing to see."""
+        if words != self._hint:
+            self._hint = words
+            self.update()
 
     def target(self) -> QtCore.QRectF:
         """Return where in the widget the image lies."""
@@ -66,6 +73,10 @@ class Pixels(QtWidgets.QWidget):
         ):
             painter.fillRect(QtCore.QRect(x, y, w, h), theme.GROUND_COLOUR)
         painter.drawImage(place, image)
+        if self._hint:
+            painter.setFont(theme.font(theme.BODY))
+            painter.setPen(theme.DIM)
+            painter.drawText(QtCore.QRectF(self.rect()), theme.CENTRE, self._hint)
         painter.end()
 
 
@@ -89,7 +100,8 @@ class Picture(theme.Card):
         if moment.sensor is not None:
             width, height = moment.sensor
             large = width * height > MAX_PIXELS
-            left = f"{width} × {height}" + (" is too large to be shown" if large else "")
+            self.pixels.hint("a sensor of this size is too large to be shown" if large else "")
+            left = f"{width} × {height}"
             right = f"t = {moment.t_us / 1e6:,.1f} s"
         if (note, left, right) != (self.note, self._left, self._right):
             self.note, self._left, self._right = note, left, right

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ WAYLAND_PACKAGES = "libwayland-client0 libwayland-cursor0 libwayland-egl1"
 """Debian's packages that a window under Wayland needs besides."""
 
 _EXTRA = {"xcb": X11_PACKAGES, "wayland": WAYLAND_PACKAGES}
-_HARMLESS = "This plugin does not support propagateSizeHints"
+_HARMLESS = ("This plugin does not support propagateSizeHints", "Detected locale ")
 
 
 def application(platforms: Sequence[str]) -> QtWidgets.QApplication:
@@ -38,8 +39,10 @@ def application(platforms: Sequence[str]) -> QtWidgets.QApplication:
     Raises DeviceError with one line where Qt, or every platform, lacks a library.
     """
     try:
-        import pyqtgraph  # noqa: F401
+        # In this order: pyqtgraph would only say that there is no PySide6.
         from PySide6 import QtCore, QtWidgets
+
+        import_module("pyqtgraph")
     except ImportError as error:
         wanted = [_EXTRA.get(_plugin(name), "") for name in platforms[:1]]
         raise DeviceError(_missing(str(error), *wanted)) from None
@@ -83,12 +86,17 @@ def _plugin(platform: str) -> str:
 
 def _missing(problem: str, *extra: str) -> str:
     packages = " ".join([QT_PACKAGES, *extra]).strip()
-    what = problem.split(": cannot open", maxsplit=1)[0]
-    return f"Qt cannot be loaded ({what} is missing): sudo apt-get install -y {packages}"
+    library, told, _ = problem.partition(": cannot open shared object")
+    what = f"{library} is missing" if told else problem
+    return f"Qt cannot be loaded ({what}): sudo apt-get install -y {packages}"
 
 
 def _relay(_kind: object, _context: object, message: str) -> None:
-    """Pass on what Qt has to say, one line each, but for what only the offscreen platform says."""
-    if _HARMLESS not in message:
-        sys.stderr.write(f"Qt: {message}\n")
+    """Pass on what Qt has to say, one line each, but for what is no news to anyone.
+
+    The offscreen platform has no window manager to give hints to; and where the locale is not
+    UTF-8, Qt takes one that is.
+    """
+    if not message.startswith(_HARMLESS):
+        sys.stderr.write(f"Qt: {' '.join(message.split())}\n")
         sys.stderr.flush()

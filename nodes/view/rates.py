@@ -30,12 +30,11 @@ class Traffic(theme.Card):
         super().__init__("TRAFFIC", "In wall time; figures are means over a second")
         self.note = f"events/s, last {SLOTS * SLOT_MS // 1000} s"
         self._rates = Rates(0, 0, 0, [])
-        self.plot = pg.PlotWidget(background=theme.GROUND_COLOUR)
+        self.plot = pg.PlotWidget(background=theme.GROUND_COLOUR, enableMenu=False)
         self._figures = theme.line_height(_LARGE) + theme.line_height(theme.CAPTION)
         item = self.plot.getPlotItem()
         item.hideAxis("bottom")
         item.hideButtons()
-        item.setMenuEnabled(False)
         item.setMouseEnabled(x=False, y=False)
         item.setXRange(0, SLOTS - 1, padding=0)
         item.disableAutoRange()
@@ -69,7 +68,7 @@ class Traffic(theme.Card):
 
     def _scale(self) -> None:
         """Let the plot reach from zero to just over the highest rate, in round steps."""
-        top = max([1.0, *self._rates.history])
+        top = max([3.0, *self._rates.history])
         # At most three lines: more would be read as a table.
         power = 10.0 ** math.floor(math.log10(top / 3))
         step = next(k * power for k in (1, 2, 5, 10) if k * power >= top / 3)

@@ -17,7 +17,7 @@ _STATES = {"WAITING": theme.DIM, "LIVE": theme.RIGHT, "ENDED": theme.WARM}
 _STATE_HINT = "WAITING: nothing comes in; LIVE: packets come in; ENDED: the stream has ended"
 _MARGIN = 14
 _SIZE = QtCore.QSize(1120, 700)
-_WORDS_NS = 30_000_000
+_WORDS_NS = 40_000_000
 """Words and bars change no more often than they can be read."""
 
 

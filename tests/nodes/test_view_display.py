@@ -57,7 +57,7 @@ def _bound(listener: socket.socket, number: int) -> bool:
     return True
 
 
-def test_no_display(capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_display() -> None:
     with pytest.raises(DeviceError, match=r"^no display: set DISPLAY, or run with --headless$"):
         View().start()
 
