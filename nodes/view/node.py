@@ -104,7 +104,9 @@ class View(Node):
         return iter(())
 
     def main_thread(self, stop: threading.Event) -> None:
-        """Show the window until ``stop`` is set; returns within a few frames of it.
+        """Show the window until ``stop`` is set, or until it is closed and that ends the run.
+
+        Returns within a few frames of either.
 
         Raises DeviceError where no window can be shown, RetinaError where the picture of the
         window cannot be saved.
@@ -134,7 +136,7 @@ class View(Node):
                 self._frame(window)
             except BaseException as error:
                 problems.append(error)
-            if stop.is_set() or problems:
+            if stop.is_set() or problems or self.wants_stop:
                 app.quit()
 
         timer = QtCore.QTimer()

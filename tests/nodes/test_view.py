@@ -201,6 +201,20 @@ def test_a_closed_window_ends_the_run_or_is_in_nobodys_way(on_close: str, wanted
     assert view.closed
 
 
+def test_closing_the_window_ends_the_main_thread_by_itself() -> None:
+    QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
+
+    def close() -> None:
+        for widget in QtWidgets.QApplication.topLevelWidgets():
+            if isinstance(widget, Window):
+                widget.close()
+
+    QtCore.QTimer.singleShot(50, close)
+    view = View()
+    view.main_thread(threading.Event())
+    assert view.wants_stop
+
+
 @pytest.mark.parametrize("path", ["shot.jpg", "nowhere/shot.png"])
 def test_a_screenshot_that_cannot_be_is_told_at_once(tmp_path: Path, path: str) -> None:
     with pytest.raises(SettingError, match="screenshot = "):
