@@ -32,7 +32,6 @@ class NodeSlot(IntEnum):
     INCARNATION = 2
     STATE = 3
     CURSOR = 4
-    FAILURES = 5
     CPU_NS = 6
     RSS_BYTES = 7
     CPU_BEFORE_NS = 8
