@@ -208,8 +208,6 @@ class Runner:
                         inlet.ended = True
             if self.outlet is not None and self.outlet.socket in dict(ready):
                 self.outlet.service(0)
-        if self.node.wants_stop:
-            self.board[NodeSlot.WANTS_STOP] = 1
 
     def _send(self, packet: Packet) -> None:
         cells = self.board.cells
@@ -226,6 +224,7 @@ class Runner:
         board = self.board
         board[NodeSlot.CPU_NS] = board[NodeSlot.CPU_BEFORE_NS] + self._cpu_ns()
         board[NodeSlot.RSS_BYTES] = _resident_bytes()
+        board[NodeSlot.WANTS_STOP] |= int(self.node.wants_stop)
 
 
 def _resident_bytes() -> int:
