@@ -22,6 +22,7 @@ from pipeline.memory import keep_freed_memory
 
 _SIZES = (256, 4096, 16384, 65536)
 _LATENCY_EVENTS = 10_000
+_GO = b"go"
 _END = b"end"
 _KEPT: list[object] = []
 """A dv writer may hang when it is deleted while a reader is connected; its process just ends."""
@@ -84,6 +85,8 @@ def _push(address: str, size: int, packets: int, copy: bool, pace_s: float) -> N
     socket.bind(address)
     rng = np.random.default_rng(0)
     payloads = [rng.integers(0, 2**62, size).tobytes() for _ in range(16)]
+    # Blocks until the other end is there: its start is no part of the hop.
+    socket.send(_GO)
     due = time.monotonic()
     for k in range(packets):
         if pace_s:
@@ -107,6 +110,7 @@ def _pull(address: str, size: int, copy: bool, paced: bool) -> tuple[float, int,
     socket = context.socket(zmq.PULL)
     socket.rcvhwm = 64
     socket.connect(address)
+    assert socket.recv() == _GO
     first = last = 0
     packets = 0
     ages: list[int] = []
