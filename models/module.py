@@ -1,22 +1,165 @@
-"""A network as a torch module over whole recordings, for training."""
+"""A network as a torch module over whole recordings, dense: the reference, and the way on a GPU.
+
+``models.event_module`` is the same network on lists of spikes, for training on the CPU.
+"""
 
 from __future__ import annotations
 
-from typing import cast
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.network import POOL_WEIGHT, Conv, Dense, Layer, Network, Pool
-from models.srm import reference, srm
+from models import neuron_kernels
+from models.network import MAX_DELAY_MS, Conv, Dense, Layer, Network, Pool
+from models.neuron import Dynamics
+from models.reference import neurons, response, shift
+from models.surrogate import Surrogate
+from pipeline.binning import Bins
 
 
-def weigh(layer: Layer, weight: Tensor | None, frames: Tensor, theta: float) -> Tensor:
+class Response(NamedTuple):
+    """What a network answers to a batch of recordings.
+
+    out      spikes of the output layer, ``[T, B, C, H, W]`` float32, differentiable
+    spikes   how many spikes each layer fired in each recording, ``[B, layers]`` float32,
+             differentiable
+    """
+
+    out: Tensor
+    spikes: Tensor
+
+
+Loop = Literal["plain", "compiled"]
+"""Where a neuron's time loop runs: plain torch, or compiled (CPU, float32)."""
+
+
+class SpikingModule(nn.Module):
+    """A network with learnable weights and delays; ``forward`` takes whole recordings.
+
+    weights, delays   one parameter a layer in ``Network.weight_shapes`` and ``delay_shapes``
+                      (delays in ms), empty for a layer without
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        surrogate: Surrogate = Surrogate(),  # noqa: B008  (frozen)
+        *,
+        loop: Loop = "compiled",
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.surrogate = surrogate
+        self.loop = loop
+        self.weights = _parameters(network.weight_shapes)
+        self.delays = _parameters(network.delay_shapes)
+
+    def forward(self, spikes: Tensor, masks: Sequence[Tensor] | None = None) -> list[Tensor]:
+        """Return every layer's spikes ``[T, B, C, H, W]`` from counts ``[T, B, C, H, W]``.
+
+        ``masks`` [B, C, H, W], one for each layer but the last, scale what a layer passes on
+        (dropout); the spikes returned are those before it.
+        """
+        out = []
+        for i in range(len(self.network.layers)):
+            spikes = self.layer(i, spikes)[0]
+            out.append(spikes)
+            if masks is not None and i < len(masks):
+                spikes = spikes * masks[i]
+        return out
+
+    def respond(self, batch: Sequence[Bins], masks: Sequence[Tensor] | None = None) -> Response:
+        """Return the answer to recordings of equally many bins (``pipeline.binning.Bins`` each)."""
+        device = next(w.device for w in self.parameters() if w.numel())
+        layers = self.forward(dense(batch, self.network.input_shape).to(device), masks)
+        return Response(layers[-1], torch.stack([s.sum((0, 2, 3, 4)) for s in layers], 1))
+
+    def layer(self, i: int, spikes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return spikes and membrane potential of layer ``i``, ``[T, B, C, H, W]`` each."""
+        dynamics = self.network.neuron.dynamics
+        current = self.current(i, spikes)
+        if self.loop == "plain":
+            return neurons(current, dynamics, self.surrogate)
+        return compiled(current, dynamics, self.surrogate)
+
+    def current(self, i: int, spikes: Tensor) -> Tensor:
+        """Return the weighted input of layer ``i``, ``[T, B, C', H', W']``."""
+        layer = self.network.layers[i]
+        weight = cast("Tensor", self.weights[i]) if not isinstance(layer, Pool) else None
+        if isinstance(layer, Pool) or layer.delays == "none":
+            return self._weigh(layer, weight, spikes)
+        bins = cast("Tensor", self.delays[i]) / self.network.neuron.ts_ms
+        if layer.delays == "channel":
+            return self._weigh(layer, weight, shift(spikes, bins))
+        assert weight is not None
+        parts = [
+            self._weigh(layer, weight[f : f + 1], shift(spikes, bins[f]))
+            for f in range(layer.features)
+        ]
+        return torch.cat(parts, 2)
+
+    def _weigh(self, layer: Layer, weight: Tensor | None, spikes: Tensor) -> Tensor:
+        steps, batch = spikes.shape[:2]
+        frames = spikes.flatten(0, 1)
+        if not isinstance(layer, Dense):
+            frames = frames.contiguous(memory_format=torch.channels_last)
+        weighed = weigh(layer, weight, frames, self.network.pooling)
+        return weighed.reshape(steps, batch, *weighed.shape[1:])
+
+    @torch.no_grad()
+    def clamp_delays(self) -> None:
+        """Bring delays that an update took out of [0, ``MAX_DELAY_MS``] back to its edge."""
+        for delay in self.delays:
+            delay.clamp_(0, MAX_DELAY_MS)
+
+    @torch.no_grad()
+    def initialise(self, spikes: Tensor, seed: int) -> None:
+        """Draw the weights so that every layer lives on the example ``spikes`` [T, B, C, H, W].
+
+        Gaussian weights, scaled layer by layer until the potential without the response to own
+        spikes has a root mean square of ``θ``: neither silent nor saturated. Delays are uniform in
+        [0, 5) ms.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        dynamics = self.network.neuron.dynamics
+        for i, layer in enumerate(self.network.layers):
+            if not isinstance(layer, Pool):
+                weight = cast("Tensor", self.weights[i])
+                weight.normal_(0, weight[0].numel() ** -0.5, generator=generator)
+                cast("Tensor", self.delays[i]).uniform_(0, 5, generator=generator)
+                psp = response(self.current(i, spikes), dynamics)
+                weight *= dynamics.theta / (psp.square().mean().sqrt() + 1e-9)
+            spikes = self.layer(i, spikes)[0]
+
+
+def dense(batch: Sequence[Bins], shape: tuple[int, int, int]) -> Tensor:
+    """Return binned recordings as counts ``[T, B, C, H, W]`` float32; ``shape`` is (C, H, W)."""
+    steps = len(batch[0][0]) - 1
+    out = np.zeros((steps, len(batch), math.prod(shape)), np.float32)
+    for b, (offsets, index, count) in enumerate(batch):
+        if len(offsets) != steps + 1:
+            raise ValueError(f"recording {b} has {len(offsets) - 1} bins, the first has {steps}")
+        rows = np.repeat(np.arange(steps), offsets[1:].astype(np.int64) - offsets[:-1])
+        np.add.at(out[:, b], (rows, index.astype(np.int64)), count)
+    return torch.from_numpy(out).view(steps, len(batch), *shape)
+
+
+def _parameters(shapes: Sequence[tuple[int, ...] | None]) -> nn.ParameterList:
+    return nn.ParameterList(
+        nn.Parameter(torch.zeros(shape) if shape else torch.empty(0), requires_grad=bool(shape))
+        for shape in shapes
+    )
+
+
+def weigh(layer: Layer, weight: Tensor | None, frames: Tensor, pooling: float) -> Tensor:
     """Return the weighted input ``[N, C', H', W']`` of a layer from spikes ``[N, C, H, W]``."""
     if isinstance(layer, Pool):
-        squares = functional.avg_pool2d(frames, layer.size)
-        return squares * (POOL_WEIGHT * theta * layer.size**2)
+        return functional.avg_pool2d(frames, layer.size) * (pooling * layer.size**2)
     if weight is None:
         raise ValueError(f"{layer} needs weights")
     if isinstance(layer, Conv):
@@ -24,70 +167,42 @@ def weigh(layer: Layer, weight: Tensor | None, frames: Tensor, theta: float) -> 
     return functional.linear(frames.flatten(1), weight)[:, :, None, None]
 
 
-class SpikingModule(nn.Module):
-    """A network with learnable weights; ``forward`` takes whole recordings.
+class _Compiled(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, current: Tensor, dynamics: Dynamics, surrogate: Surrogate
+    ) -> tuple[Tensor, Tensor]:
+        rows = current.detach().reshape(len(current), -1).contiguous().numpy()
+        spikes, potential = np.empty_like(rows), np.empty_like(rows)
+        constants = np.array(dynamics, np.float32)
+        neuron_kernels.forward(rows, spikes, potential, constants)
+        ctx.kept = potential, constants, surrogate
+        potential_out = torch.from_numpy(potential).view(current.shape)
+        ctx.mark_non_differentiable(potential_out)
+        return torch.from_numpy(spikes).view(current.shape), potential_out
 
-    ``compiled`` takes the neuron's time loop in compiled code (CPU, float32), else in torch.
-    """
-
-    def __init__(self, network: Network, *, compiled: bool = True) -> None:
-        super().__init__()
-        self.network = network
-        self.compiled = compiled
-        self.weights = nn.ParameterList(
-            nn.Parameter(torch.empty(shape) if shape else torch.empty(0), requires_grad=bool(shape))
-            for shape in network.weight_shapes
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        potential, constants, surrogate = ctx.kept
+        grad = grads[0].reshape(potential.shape).contiguous().numpy()
+        out = np.empty_like(grad)
+        width = surrogate.width * constants[7]
+        neuron_kernels.backward(
+            grad,
+            potential,
+            out,
+            constants,
+            surrogate.code,
+            np.float32(width),
+            np.float32(surrogate.scale / width),
         )
-
-    def forward(self, spikes: Tensor) -> list[Tensor]:
-        """Return every layer's spikes ``[T, B, C, H, W]`` from counts ``[T, B, C, H, W]``."""
-        out = []
-        for i in range(len(self.network.layers)):
-            spikes = self.layer(i, spikes)[0]
-            out.append(spikes)
-        return out
-
-    def layer(self, i: int, spikes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return spikes and membrane potential of layer ``i``, ``[T, B, C, H, W]`` each."""
-        neuron = self.network.neuron
-        current = self.current(i, spikes)
-        return srm(current, neuron) if self.compiled else reference(current, neuron)
-
-    def current(self, i: int, spikes: Tensor) -> Tensor:
-        """Return the weighted input of layer ``i``, ``[T, B, C', H', W']``."""
-        steps, batch = spikes.shape[:2]
-        layer = self.network.layers[i]
-        weight = cast("Tensor", self.weights[i]) if not isinstance(layer, Pool) else None
-        frames = spikes.flatten(0, 1)
-        if not isinstance(layer, Dense):
-            frames = frames.contiguous(memory_format=torch.channels_last)
-        weighed = weigh(layer, weight, frames, self.network.neuron.theta)
-        return weighed.reshape(steps, batch, *weighed.shape[1:])
-
-    @torch.no_grad()
-    def initialise(self, spikes: Tensor, seed: int) -> None:
-        """Draw the weights so that every layer lives on the example ``spikes`` [T, B, C, H, W].
-
-        Gaussian weights, scaled layer by layer until the potential without refractoriness has a
-        root mean square of ``θ`` where the layer is driven: neither silent nor saturated.
-        """
-        generator = torch.Generator().manual_seed(seed)
-        for i, layer in enumerate(self.network.layers):
-            if not isinstance(layer, Pool):
-                weight = cast("Tensor", self.weights[i])
-                weight.normal_(0, weight[0].numel() ** -0.5, generator=generator)
-                current = self.current(i, spikes)
-                # The mean of (ε * n)² over time is what the potential's square will be.
-                psp = _psp(current, *self.network.neuron.synaptic)
-                weight *= self.network.neuron.theta / (psp.square().mean().sqrt() + 1e-9)
-            spikes = self.layer(i, spikes)[0]
+        return torch.from_numpy(out).view(grads[0].shape), None, None
 
 
-def _psp(current: Tensor, decay: float, gain: float) -> Tensor:
-    x, y = torch.zeros_like(current[0]), torch.zeros_like(current[0])
-    out = torch.empty_like(current)
-    for k, row in enumerate(current):
-        y = decay * (y + x)
-        x = decay * x + row
-        out[k] = gain * y
-    return out
+def compiled(current: Tensor, dynamics: Dynamics, surrogate: Surrogate) -> tuple[Tensor, Tensor]:
+    """Return spikes and potential like ``models.reference.neurons``, float32 on the CPU.
+
+    Spikes are differentiable; the potential is not.
+    """
+    spikes, potential = _Compiled.apply(current, dynamics, surrogate)  # type: ignore[no-untyped-call]
+    return spikes, potential

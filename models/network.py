@@ -8,8 +8,11 @@ A network reads like its diagram, ``2-16c5-2a-32c3-2a-64c3-10``:
     2a      sum-pooling over 2×2 (every weight 1.1 θ), followed by the neuron like any layer
     10      dense layer to 10 neurons
 
-Every layer's neurons are spike response model neurons with the same constants. Notation and
-constants: Shrestha and Orchard, "SLAYER: Spike Layer Error Reassignment in Time", NeurIPS 2018.
+A convolution or dense layer may learn delays: ``d`` after it (``16c5d``) gives every input
+channel a delay, ``D`` (``10D``) every group of synapses from one input channel to one feature.
+
+Every layer's neurons have the same constants (``models.neuron``). Notation: Shrestha and Orchard,
+"SLAYER: Spike Layer Error Reassignment in Time", NeurIPS 2018.
 """
 
 from __future__ import annotations
@@ -18,51 +21,18 @@ import math
 import re
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
+
+from models.neuron import SRM, Neuron
 
 Shape = tuple[int, int, int]
+Delays = Literal["none", "channel", "group"]
+
+MAX_DELAY_MS = 64
+"""No synapse is slower than this."""
 
 POOL_WEIGHT = 1.1
 """Weight of a sum-pooling synapse in units of the threshold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Neuron:
-    """Constants of the spike response model; times in ms.
-
-    The synaptic response is ε(t) = t/τ_s · exp(1 − t/τ_s), the refractory response
-    ν(t) = −scale_ref · θ · t/τ_ref · exp(1 − t/τ_ref), and the surrogate of the spike's
-    derivative ρ(u) = scale_rho/(tau_rho·θ) · exp(−|u − θ|/(tau_rho·θ)), for t ≥ 0.
-    Raises ValueError where a constant is not a positive number.
-    """
-
-    ts_ms: float = 1.0
-    theta: float = 10.0
-    tau_s_ms: float = 10.0
-    tau_ref_ms: float = 1.0
-    scale_ref: float = 2.0
-    tau_rho: float = 1.0
-    scale_rho: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in self.__slots__:
-            value = getattr(self, name)
-            if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-                raise ValueError(f"neuron's {name} is {value!r}, expected a positive number")
-
-    @property
-    def synaptic(self) -> tuple[float, float]:
-        """Decay per bin and gain of the recursion that is the synaptic response, exactly.
-
-        x[k] = α x[k−1] + n[k], y[k] = α (y[k−1] + x[k−1]), psp[k] = gain · y[k], since
-        k α^k with α = exp(−Ts/τ) is the impulse response of y.
-        """
-        return math.exp(-self.ts_ms / self.tau_s_ms), math.e * self.ts_ms / self.tau_s_ms
-
-    @property
-    def refractory(self) -> tuple[float, float]:
-        """Decay per bin and gain (negative) of the same recursion for the refractory response."""
-        gain = -self.scale_ref * self.theta * math.e * self.ts_ms / self.tau_ref_ms
-        return math.exp(-self.ts_ms / self.tau_ref_ms), gain
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +43,7 @@ class Conv:
     kernel: int
     stride: int = 1
     padding: int = 1
+    delays: Delays = "none"
 
     def out_shape(self, shape: Shape) -> Shape:
         """Return the output's (C, H, W)."""
@@ -87,6 +58,10 @@ class Conv:
     def weight_shape(self, shape: Shape) -> tuple[int, ...] | None:
         """Return (features, C, kernel, kernel)."""
         return (self.features, shape[0], self.kernel, self.kernel)
+
+    def delay_shape(self, shape: Shape) -> tuple[int, ...] | None:
+        """Return (C,) or (features, C), None without delays."""
+        return _delay_shape(self, shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +78,17 @@ class Pool:
         """Return None: nothing is learned."""
         return None
 
+    def delay_shape(self, shape: Shape) -> tuple[int, ...] | None:
+        """Return None: nothing is learned."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Dense:
     """Every input to each of ``features`` neurons."""
 
     features: int
+    delays: Delays = "none"
 
     def out_shape(self, shape: Shape) -> Shape:
         """Return the output's (features, 1, 1)."""
@@ -118,13 +98,26 @@ class Dense:
         """Return (features, C·H·W), the inputs in the order of (C, H, W)."""
         return (self.features, math.prod(shape))
 
+    def delay_shape(self, shape: Shape) -> tuple[int, ...] | None:
+        """Return (C,) or (features, C), None without delays."""
+        return _delay_shape(self, shape)
+
 
 Layer = Conv | Pool | Dense
 
+
+def _delay_shape(layer: Conv | Dense, shape: Shape) -> tuple[int, ...] | None:
+    if layer.delays == "none":
+        return None
+    return (shape[0],) if layer.delays == "channel" else (layer.features, shape[0])
+
+
 _TOKEN = re.compile(
     r"(?P<features>[1-9]\d*)c(?P<kernel>[1-9]\d*)(?:s(?P<stride>[1-9]\d*))?(?:p(?P<padding>\d+))?"
-    r"|(?P<pool>[1-9]\d*)a|(?P<dense>[1-9]\d*)"
+    r"(?P<conv_delays>[dD])?|(?P<pool>[1-9]\d*)a|(?P<dense>[1-9]\d*)(?P<dense_delays>[dD])?"
 )
+
+_DELAYS: dict[str | None, Delays] = {None: "none", "d": "channel", "D": "group"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +127,7 @@ class Network:
     spec: str
     input_shape: Shape
     layers: tuple[Layer, ...]
-    neuron: Neuron = Neuron()
+    neuron: Neuron = SRM()
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -153,6 +146,18 @@ class Network:
         )
 
     @property
+    def delay_shapes(self) -> tuple[tuple[int, ...] | None, ...]:
+        """Shape of every layer's delays, None for a layer without."""
+        return tuple(
+            layer.delay_shape(shape) for layer, shape in zip(self.layers, self.shapes, strict=False)
+        )
+
+    @property
+    def pooling(self) -> float:
+        """The weight of a sum-pooling synapse."""
+        return POOL_WEIGHT * self.neuron.theta
+
+    @property
     def neurons(self) -> int:
         """How many neurons all layers have together."""
         return sum(math.prod(shape) for shape in self.shapes[1:])
@@ -166,9 +171,7 @@ def parse(spec: str, height: int, width: int, neuron: Neuron | None = None) -> N
     first, *rest = spec.split("-")
     if not re.fullmatch(r"[1-9]\d*", first) or not rest:
         raise ValueError(f"network {spec!r} must begin with input channels and have a layer")
-    network = Network(
-        spec, (int(first), height, width), tuple(map(_layer, rest)), neuron or Neuron()
-    )
+    network = Network(spec, (int(first), height, width), tuple(map(_layer, rest)), neuron or SRM())
     for part, (before, after) in zip(rest, pairwise(network.shapes), strict=True):
         if min(after) < 1:
             raise ValueError(f"network {spec!r}: {part!r} does not fit an input of {before}")
@@ -178,10 +181,16 @@ def parse(spec: str, height: int, width: int, neuron: Neuron | None = None) -> N
 def _layer(token: str) -> Layer:
     match = _TOKEN.fullmatch(token)
     if match is None:
-        raise ValueError(f"{token!r} is no layer, expected 16c5, 16c5s2p2, 2a or 10")
+        raise ValueError(f"{token!r} is no layer, expected 16c5, 16c5s2p2, 16c5d, 2a or 10")
     if match["pool"]:
         return Pool(int(match["pool"]))
     if match["dense"]:
-        return Dense(int(match["dense"]))
+        return Dense(int(match["dense"]), _DELAYS[match["dense_delays"]])
     padding = 1 if match["padding"] is None else int(match["padding"])
-    return Conv(int(match["features"]), int(match["kernel"]), int(match["stride"] or 1), padding)
+    return Conv(
+        int(match["features"]),
+        int(match["kernel"]),
+        int(match["stride"] or 1),
+        padding,
+        _DELAYS[match["conv_delays"]],
+    )

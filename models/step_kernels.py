@@ -41,8 +41,8 @@ COLUMNS = 14
 
 CONV, POOL, DENSE = range(3)
 
-DECAY_S, GAIN_S, DECAY_R, GAIN_R, THETA, POOLING = range(6)
-"""Entries of the constants, float32."""
+DECAY_X, DECAY_Y, LATE, SOON, DECAY_R, DECAY_Q, RESET, THETA, POOLING = range(9)
+"""Entries of the constants, float32: ``models.neuron.Dynamics``, then pooling's weight."""
 
 SPIKES, OPERATIONS = range(2)
 """Entries of the totals, int64."""
@@ -117,12 +117,11 @@ def _scatter(row, weights, pooling, acc, c, y, x, n):  # type: ignore[no-untyped
 def _advance(row, constants, state, fired, queue):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Advance a layer's neurons by one bin; fill ``queue`` with those that fire, return how many.
 
-    The same float32 operations in the same order as ``srm_kernels.forward``.
+    The same float32 operations in the same order as ``neuron_kernels.forward``.
     """
-    decay_s = constants[DECAY_S]
-    gain_s = constants[GAIN_S]
-    decay_r = constants[DECAY_R]
-    gain_r = constants[GAIN_R]
+    decay_x, decay_y = constants[DECAY_X], constants[DECAY_Y]
+    late, soon = constants[LATE], constants[SOON]
+    decay_r, decay_q, reset = constants[DECAY_R], constants[DECAY_Q], constants[RESET]
     theta = constants[THETA]
     one = np.float32(1)
     zero = np.float32(0)
@@ -136,17 +135,17 @@ def _advance(row, constants, state, fired, queue):  # type: ignore[no-untyped-de
         rx = state[REF_TRACE, lo : lo + BLOCK]
         ry = state[REF_RESPONSE, lo : lo + BLOCK]
         for i in range(BLOCK):
-            yi = decay_s * (y[i] + x[i])
-            xi = decay_s * x[i] + acc[i]
-            ryi = decay_r * (ry[i] + rx[i])
-            u = gain_s * yi + gain_r * ryi
+            xi = decay_x * x[i] + acc[i]
+            yi = decay_y * y[i] + late * x[i] + soon * xi
+            ryi = decay_q * ry[i] + reset * rx[i]
+            u = yi + ryi
             spike = one if u >= theta else zero
             rxi = decay_r * rx[i] + spike
             acc[i] = zero
             x[i] = xi if abs(xi) > _SILENT else zero
             y[i] = yi if abs(yi) > _SILENT else zero
             rx[i] = rxi if rxi > _SILENT else zero
-            ry[i] = ryi if ryi > _SILENT else zero
+            ry[i] = ryi if abs(ryi) > _SILENT else zero
             fired[i] = u >= theta
         any_fired = np.uint64(0)
         for j in range(BLOCK // 8):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import step_kernels as k
-from models.network import POOL_WEIGHT, Conv, Dense, Layer, Pool, Shape
+from models.network import Conv, Dense, Layer, Pool, Shape
 from models.store import Model
 
 
@@ -32,9 +32,7 @@ class Stepper:
         self.bin_us = model.bin_us
         self.window_us = model.window_us
         self._table, self._weights, neurons = _compile(model)
-        syn, ref = network.neuron.synaptic, network.neuron.refractory
-        theta = network.neuron.theta
-        self._constants = np.array([*syn, *ref, theta, POOL_WEIGHT * theta], np.float32)
+        self._constants = np.array([*network.neuron.dynamics, network.pooling], np.float32)
         self._state = np.zeros((5, neurons), np.float32)
         self._fired = np.zeros(k.BLOCK, np.uint8)
         self._queue = np.zeros(neurons, np.int32)

@@ -1,8 +1,9 @@
 """Models on disk: weights as safetensors, everything else as JSON in the file's metadata.
 
-    metadata  format = "silicon-retina-classifier", version = "1", and ``model``, JSON with the
-              network's diagram, input shape, neuron constants, classes, bin and window
-    tensors   layers.<i>.weight, float32, one for each layer that has weights
+    metadata  format = "silicon-retina-model", version = "2", and ``model``, JSON with the
+              task, the network's diagram, input shape, neuron, classes, intensity, bin and window
+    tensors   layers.<i>.weight, float32, one for each layer that has weights;
+              layers.<i>.delay, float32 in ms, one for each layer that has delays
 
 Nothing here needs torch: a stream can start without it.
 """
@@ -12,9 +13,9 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -22,11 +23,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from models.network import Network, Neuron, parse
+from models.network import MAX_DELAY_MS, Dense, Network, Shape, parse
+from models.neuron import CUBA, LIF, SRM
 from pipeline.errors import ModelError
 
-FORMAT = "silicon-retina-classifier"
-VERSION = "1"
+FORMAT = "silicon-retina-model"
+VERSION = "2"
 
 MAX_NEURONS = 2**27
 """The largest network that is loaded: its state takes 20 bytes a neuron."""
@@ -38,34 +40,89 @@ SHIPPED = ("nmnist-classifier",)
 """Names of the models that ship with the project."""
 
 
+Task = Literal["classifier", "reconstructor"]
+
+
+class Intensity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A pixel's intensity from its neuron's spikes in a window: sigmoid(spikes/scale − offset).
+
+    Half at ``scale · offset`` spikes; the report's constants by default.
+    """
+
+    scale: float = 10.0
+    offset: float = 3.5
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.scale) and self.scale > 0 and math.isfinite(self.offset)):
+            raise ValueError(f"intensity of scale {self.scale!r} and offset {self.offset!r}")
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A network with its weights: one float32 array a layer in ``Network.weight_shapes``' shape.
+    """A network with its weights and delays, and what its output means.
 
-    ``classes`` are the labels of the output neurons in order; ``bin_us`` is the length of a
-    step, ``window_us`` the time after which an answer is due.
+    weights, delays   one float32 array a layer in ``Network.weight_shapes`` and ``delay_shapes``
+                      (delays in ms); None for a layer without. No ``delays`` at all: none anywhere
+    classes           labels of a classifier's output neurons in order, empty for a reconstructor
+    bin_us            length of a step
+    window_us         time after which an answer is due
+    intensity         how a reconstructor's spikes become an image
     """
 
     network: Network
     weights: tuple[NDArray[np.float32] | None, ...]
-    classes: tuple[int, ...]
+    classes: tuple[int, ...] = ()
     bin_us: int = 1_000
     window_us: int = 300_000
     name: str = ""
+    task: Task = "classifier"
+    delays: tuple[NDArray[np.float32] | None, ...] = ()
+    intensity: Intensity = Intensity()
 
     @property
     def n_bins(self) -> int:
         """Bins in a window."""
         return self.window_us // self.bin_us
 
+    @property
+    def output_shape(self) -> Shape:
+        """(C, H, W) of the output layer."""
+        return self.network.shapes[-1]
 
-class _Description(msgspec.Struct, forbid_unknown_fields=True):
+    def delay(self, i: int) -> NDArray[np.float32] | None:
+        """Return the delays of layer ``i`` in ms, None where it has none."""
+        return self.delays[i] if self.delays else None
+
+    def at(self, height: int, width: int) -> Model:
+        """Return the same model on a sensor of another size, where all its layers slide.
+
+        Raises ModelError where a dense layer fixes the size, or the sensor is too small.
+        """
+        network = self.network
+        if (height, width) == network.input_shape[1:]:
+            return self
+        if any(isinstance(layer, Dense) for layer in network.layers):
+            _, h, w = network.input_shape
+            raise ModelError(
+                f"{self.name or network.spec}: has a dense layer, takes {w}×{h} pixels alone, "
+                f"not {width}×{height}"
+            )
+        try:
+            moved = parse(network.spec, height, width, network.neuron)
+        except ValueError as error:
+            raise ModelError(f"{self.name or network.spec}: {error}") from None
+        return replace(self, network=moved)
+
+
+class _Description(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    task: Task
     network: str
     input_shape: tuple[int, int, int]
-    neuron: Neuron
+    neuron: SRM | CUBA | LIF
     classes: tuple[int, ...]
     bin_us: int
     window_us: int
+    intensity: Intensity = Intensity()
 
 
 def save(model: Model, path: str | Path) -> None:
@@ -77,12 +134,14 @@ def save(model: Model, path: str | Path) -> None:
     check(model, str(path))
     network = model.network
     described = _Description(
-        network.spec,
-        network.input_shape,
-        network.neuron,
-        model.classes,
-        model.bin_us,
-        model.window_us,
+        task=model.task,
+        network=network.spec,
+        input_shape=network.input_shape,
+        neuron=network.neuron,
+        classes=model.classes,
+        bin_us=model.bin_us,
+        window_us=model.window_us,
+        intensity=model.intensity,
     )
     metadata = {
         "format": FORMAT,
@@ -90,9 +149,10 @@ def save(model: Model, path: str | Path) -> None:
         "model": msgspec.json.encode(described).decode(),
     }
     tensors = {
-        f"layers.{i}.weight": np.ascontiguousarray(weight, np.float32)
-        for i, weight in enumerate(model.weights)
-        if weight is not None
+        f"layers.{i}.{what}": np.ascontiguousarray(array, np.float32)
+        for what, arrays in (("weight", model.weights), ("delay", model.delays))
+        for i, array in enumerate(arrays)
+        if array is not None
     }
     partial = path.with_name(path.name + ".partial")
     try:
@@ -130,11 +190,10 @@ def load(name_or_path: str | Path) -> Model:
         network = parse(described.network, height, width, described.neuron)
     except ValueError as error:
         raise ModelError(f"{path}: {error}") from None
-    names = [f"layers.{i}.weight" if s else None for i, s in enumerate(network.weight_shapes)]
-    extra = sorted(set(tensors) - set(names))
-    if extra:
-        raise ModelError(f"{path}: has {extra[0]!r}, which {network.spec} has no place for")
-    weights = tuple(tensors.get(name) if name else None for name in names)
+    weights = _take(tensors, "weight", network.weight_shapes)
+    delays = _take(tensors, "delay", network.delay_shapes)
+    if tensors:
+        raise ModelError(f"{path}: has {min(tensors)!r}, which {network.spec} has no place for")
     model = Model(
         network,
         weights,
@@ -142,9 +201,21 @@ def load(name_or_path: str | Path) -> Model:
         described.bin_us,
         described.window_us,
         str(name_or_path) if shipped else path.stem,
+        described.task,
+        delays,
+        described.intensity,
     )
     check(model, str(path), described.input_shape)
     return model
+
+
+def _take(
+    tensors: dict[str, NDArray[Any]], what: str, shapes: tuple[tuple[int, ...] | None, ...]
+) -> tuple[NDArray[Any] | None, ...]:
+    return tuple(
+        None if shape is None else tensors.pop(f"layers.{i}.{what}", None)
+        for i, shape in enumerate(shapes)
+    )
 
 
 def check(model: Model, where: str, input_shape: Sequence[int] | None = None) -> None:
@@ -160,29 +231,25 @@ def check(model: Model, where: str, input_shape: Sequence[int] | None = None) ->
             f"{where}: input shape {tuple(input_shape)} disagrees with {network.spec}, "
             f"expected {network.input_shape}"
         )
-    if len(model.weights) != len(network.layers):
-        raise ModelError(
-            f"{where}: {len(model.weights)} layers of weights, {network.spec} has "
-            f"{len(network.layers)}"
-        )
-    for i, (shape, weight) in enumerate(zip(network.weight_shapes, model.weights, strict=True)):
-        name = f"layers.{i}.weight"
-        if shape is None:
-            if weight is not None:
-                raise ModelError(f"{where}: has {name!r}, which {network.spec} has no place for")
-            continue
-        if weight is None:
-            raise ModelError(f"{where}: {name!r} is missing, expected shape {shape}")
-        if weight.shape != shape or weight.dtype != np.float32:
+    _fit(where, network, "weight", model.weights, network.weight_shapes)
+    without: tuple[None, ...] = (None,) * len(network.layers)
+    _fit(where, network, "delay", model.delays or without, network.delay_shapes)
+    for i, delay in enumerate(model.delays):
+        if delay is not None and not ((delay >= 0) & (delay <= MAX_DELAY_MS)).all():
             raise ModelError(
-                f"{where}: {name!r} is {weight.dtype} {weight.shape}, expected float32 {shape}"
+                f"{where}: 'layers.{i}.delay' has {delay.min():g} to {delay.max():g} ms, "
+                f"expected 0 to {MAX_DELAY_MS}"
             )
-        if not np.isfinite(weight).all():
-            raise ModelError(f"{where}: {name!r} holds values that are not finite")
     outputs = math.prod(network.shapes[-1])
-    if len(model.classes) != outputs or len(set(model.classes)) != outputs:
+    if model.task == "classifier":
+        if len(model.classes) != outputs or len(set(model.classes)) != outputs:
+            raise ModelError(
+                f"{where}: classes {model.classes} are not one for each of {outputs} output neurons"
+            )
+    elif model.classes or network.shapes[-1][0] != 1:
         raise ModelError(
-            f"{where}: classes {model.classes} are not one for each of {outputs} output neurons"
+            f"{where}: a reconstructor has one output channel and no classes, this one "
+            f"{network.shapes[-1][0]} and {len(model.classes)}"
         )
     if model.bin_us < 1 or model.window_us < model.bin_us:
         raise ModelError(
@@ -194,6 +261,33 @@ def check(model: Model, where: str, input_shape: Sequence[int] | None = None) ->
             f"{where}: bin of {model.bin_us} µs disagrees with the neuron's step of "
             f"{network.neuron.ts_ms} ms"
         )
+
+
+def _fit(
+    where: str,
+    network: Network,
+    what: str,
+    arrays: Sequence[NDArray[np.float32] | None],
+    shapes: Sequence[tuple[int, ...] | None],
+) -> None:
+    if len(arrays) != len(shapes):
+        raise ModelError(
+            f"{where}: {len(arrays)} layers of {what}s, {network.spec} has {len(shapes)}"
+        )
+    for i, (shape, array) in enumerate(zip(shapes, arrays, strict=True)):
+        name = f"layers.{i}.{what}"
+        if shape is None:
+            if array is not None:
+                raise ModelError(f"{where}: has {name!r}, which {network.spec} has no place for")
+            continue
+        if array is None:
+            raise ModelError(f"{where}: {name!r} is missing, expected shape {shape}")
+        if array.shape != shape or array.dtype != np.float32:
+            raise ModelError(
+                f"{where}: {name!r} is {array.dtype} {array.shape}, expected float32 {shape}"
+            )
+        if not np.isfinite(array).all():
+            raise ModelError(f"{where}: {name!r} holds values that are not finite")
 
 
 def _describe(metadata: dict[str, str], path: Path) -> _Description:

@@ -28,8 +28,10 @@ from models.augment import Augmentation, augment
 from models.dataset import Dataset, read, split
 from models.frames import frames
 from models.module import SpikingModule
-from models.network import Network, Neuron, parse
+from models.network import Network, parse
+from models.neuron import CUBA, LIF, SRM
 from models.store import Model, save
+from models.surrogate import Surrogate
 from pipeline.errors import SettingError
 from pipeline.events import Events
 from recordings.nmnist import SENSOR
@@ -71,7 +73,8 @@ class ClassifierConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     validate_every: int = 5
     seed: int = 1
     threads: int = 2
-    neuron: Neuron = Neuron()
+    neuron: SRM | CUBA | LIF = SRM()
+    surrogate: Surrogate = Surrogate("exponential")
     augmentation: Augmentation = Augmentation()
 
 
@@ -120,7 +123,7 @@ def train_classifier(
     training, validation = split(read(data), config.validation, config.seed)
     classes = tuple(sorted(set(training.labels)))
     network = _network(config, len(classes))
-    module = SpikingModule(network)
+    module = SpikingModule(network, config.surrogate)
     example = frames(training.events[:32], network.input_shape, config.saccade_ms)
     module.initialise(torch.from_numpy(example), config.seed)
     optimiser = torch.optim.Adam(
