@@ -40,6 +40,12 @@ class Dynamics(NamedTuple):
         # Ten bins more: where both decay alike the response is t · exp(−t).
         return 10 + (math.ceil(math.log(1e-9) / math.log(slowest)) if slowest > 0 else 0)
 
+    @property
+    def sweep(self) -> int:
+        """Bins within which no trace that is not silence (1e−20) can become subnormal."""
+        fastest = min(d for d in (*self[:2], *self[4:6], 0.999) if d > 0)
+        return max(1, math.floor(math.log(1e-16) / math.log(fastest)))
+
 
 class _Constants(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
     """Constants of a neuron; every one is a positive number, times in ms."""

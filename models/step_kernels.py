@@ -1,12 +1,14 @@
-"""One bin through the whole network, event-driven, in one compiled call on one CPU core.
+"""Advancing neurons by a bin, and one bin through the whole network, compiled, event-driven.
 
 Every layer does two things in a bin: each incoming spike adds its synapses' weights to the
-neurons that it reaches (cost follows the spikes), and one vectorised pass advances all neurons
-of the layer and collects those that fire.
+neurons that it reaches (``models.scatter_kernels``: cost follows the spikes), and one vectorised
+pass advances the neurons, ``BLOCK`` at a time, and finds those that fire. A block that no spike
+has reached since the reset sleeps: its potential is 0 and nothing is done. In one that is awake,
+the response to own spikes is computed only while it lasts.
 
-Memory: neurons lie in (H, W, C) order, so that a spike's weights for one kernel row are one
-contiguous run; ``state`` [5, N] holds the rows below for all layers, each layer's neurons
-starting at a multiple of ``BLOCK``; ``table`` [layers, len(COLUMNS)] says where.
+Memory of a block b: ``state[b·4·BLOCK:]`` float32 holds x, y, q, r of ``models.neuron``, BLOCK each.
+``fresh`` int32 [blocks] is −1 asleep, else for how many bins yet own spikes are felt. The input of
+the bin is ``acc`` where ``touched`` says so.
 """
 
 from __future__ import annotations
@@ -14,156 +16,141 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-BLOCK = 64
-"""Neurons advanced together; a layer's share of the state is padded to a multiple."""
-
-INPUT, TRACE, RESPONSE, REF_TRACE, REF_RESPONSE = range(5)
-"""Rows of the state: weighted input of this bin, x and y of both recursions."""
-
-(
-    KIND,
+from models.layout import (
+    BLOCK,
     C_IN,
-    H_IN,
-    W_IN,
     C_OUT,
-    H_OUT,
-    W_OUT,
-    KERNEL,
-    STRIDE,
-    PADDING,
-    TAPS,
+    FIRST_INPUT,
     FIRST_NEURON,
+    H_IN,
+    H_OUT,
     NEURONS,
-    FIRST_WEIGHT,
-) = range(14)
-COLUMNS = 14
-"""Columns of the table; TAPS is the number of kernel columns of one stride's phase."""
-
-CONV, POOL, DENSE = range(3)
+    SLOTS,
+    W_IN,
+    W_OUT,
+)
+from models.scatter_kernels import scatter
 
 DECAY_X, DECAY_Y, LATE, SOON, DECAY_R, DECAY_Q, RESET, THETA, POOLING = range(9)
 """Entries of the constants, float32: ``models.neuron.Dynamics``, then pooling's weight."""
 
-SPIKES, OPERATIONS = range(2)
+ASLEEP = -1
+
+SPIKES, OPERATIONS, BINS = range(3)
 """Entries of the totals, int64."""
 
-# Below this a trace is silence: it keeps the recursions out of subnormal numbers, where a
-# processor may be a hundred times slower, and is far below a potential's last digit.
+# Below this a trace is silence. Taking it for 0 keeps the recursions out of subnormal numbers,
+# where a processor may be a hundred times slower; it is far below a potential's last digit.
 _SILENT = np.float32(1e-20)
 
 
 @numba.njit(cache=True, nogil=True)
-def _conv(row, weights, acc, c, y, x, n):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add ``n`` spikes of the input at (c, y, x); return the number of synapses.
+def advance(constants, state, acc, touched, fresh, block, memory, sweep, u, fired):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Advance a block by a bin; fill ``u`` and ``fired`` [BLOCK]; return how many fire.
 
-    Weights lie as [C_IN, KERNEL, STRIDE (phase), TAPS, C_OUT], kernel columns reversed within
-    their phase, so that they run along the output's columns.
-    """
-    stride = row[STRIDE]
-    kernel = row[KERNEL]
-    taps = row[TAPS]
-    c_out = row[C_OUT]
-    width = row[W_OUT]
-    top = y + row[PADDING]
-    left = x + row[PADDING]
-    phase = left % stride
-    last = left // stride
-    here = (kernel - phase + stride - 1) // stride
-    lo = max(last - here + 1, 0)
-    hi = min(last, width - 1)
-    if hi < lo:
-        return 0
-    run = (hi - lo + 1) * c_out
-    rows = 0
-    for oy in range(
-        max((top - kernel + stride) // stride, 0), min(top // stride, row[H_OUT] - 1) + 1
-    ):
-        ky = top - oy * stride
-        w = (
-            row[FIRST_WEIGHT]
-            + (((c * kernel + ky) * stride + phase) * taps + (lo - last + taps - 1)) * c_out
-        )
-        a = row[FIRST_NEURON] + (oy * width + lo) * c_out
-        source = weights[w : w + run]
-        target = acc[a : a + run]
-        for i in range(run):
-            target[i] += n * source[i]
-        rows += 1
-    return rows * run
-
-
-@numba.njit(cache=True, nogil=True)
-def _scatter(row, weights, pooling, acc, c, y, x, n):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add ``n`` spikes of the input at (c, y, x) to a layer; return the number of synapses."""
-    if row[KIND] == CONV:
-        return _conv(row, weights, acc, c, y, x, n)
-    if row[KIND] == POOL:
-        oy = y // row[KERNEL]
-        ox = x // row[KERNEL]
-        if oy >= row[H_OUT] or ox >= row[W_OUT]:
-            return 0
-        acc[row[FIRST_NEURON] + (oy * row[W_OUT] + ox) * row[C_OUT] + c] += n * pooling
-        return 1
-    run = row[C_OUT]
-    w = row[FIRST_WEIGHT] + ((c * row[H_IN] + y) * row[W_IN] + x) * run
-    source = weights[w : w + run]
-    target = acc[row[FIRST_NEURON] : row[FIRST_NEURON] + run]
-    for i in range(run):
-        target[i] += n * source[i]
-    return run
-
-
-@numba.njit(cache=True, nogil=True)
-def _advance(row, constants, state, fired, queue):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Advance a layer's neurons by one bin; fill ``queue`` with those that fire, return how many.
-
-    The same float32 operations in the same order as ``neuron_kernels.forward``.
+    ``acc`` [BLOCK] is its input, emptied here. Every ``sweep`` bins traces that have faded are
+    set to 0. The same float32 operations in the same order as ``neuron_kernels.forward``.
     """
     decay_x, decay_y = constants[DECAY_X], constants[DECAY_Y]
-    late, soon = constants[LATE], constants[SOON]
-    decay_r, decay_q, reset = constants[DECAY_R], constants[DECAY_Q], constants[RESET]
-    theta = constants[THETA]
-    one = np.float32(1)
+    late, soon, theta = constants[LATE], constants[SOON], constants[THETA]
     zero = np.float32(0)
-    words = fired.view(np.uint64)
-    found = 0
-    for begin in range(0, row[NEURONS], BLOCK):
-        lo = row[FIRST_NEURON] + begin
-        acc = state[INPUT, lo : lo + BLOCK]
-        x = state[TRACE, lo : lo + BLOCK]
-        y = state[RESPONSE, lo : lo + BLOCK]
-        rx = state[REF_TRACE, lo : lo + BLOCK]
-        ry = state[REF_RESPONSE, lo : lo + BLOCK]
+    o = block * (4 * BLOCK)
+    x = state[o : o + BLOCK]
+    y = state[o + BLOCK : o + 2 * BLOCK]
+    if touched:
         for i in range(BLOCK):
-            xi = decay_x * x[i] + acc[i]
-            yi = decay_y * y[i] + late * x[i] + soon * xi
-            ryi = decay_q * ry[i] + reset * rx[i]
-            u = yi + ryi
-            spike = one if u >= theta else zero
-            rxi = decay_r * rx[i] + spike
+            old = x[i]
+            new = decay_x * old + acc[i]
+            y[i] = decay_y * y[i] + late * old + soon * new
+            x[i] = new
             acc[i] = zero
-            x[i] = xi if abs(xi) > _SILENT else zero
-            y[i] = yi if abs(yi) > _SILENT else zero
-            rx[i] = rxi if rxi > _SILENT else zero
-            ry[i] = ryi if abs(ryi) > _SILENT else zero
-            fired[i] = u >= theta
-        any_fired = np.uint64(0)
-        for j in range(BLOCK // 8):
-            any_fired |= words[j]
-        if any_fired:
+    else:
+        for i in range(BLOCK):
+            old = x[i]
+            new = decay_x * old
+            y[i] = decay_y * y[i] + late * old + soon * new
+            x[i] = new
+    if sweep:
+        for i in range(BLOCK):
+            x[i] = x[i] if abs(x[i]) > _SILENT else zero
+            y[i] = y[i] if abs(y[i]) > _SILENT else zero
+    left = fresh[block]
+    count = np.int32(0)
+    if left > 0:
+        decay_r, decay_q, reset = constants[DECAY_R], constants[DECAY_Q], constants[RESET]
+        q = state[o + 2 * BLOCK : o + 3 * BLOCK]
+        r = state[o + 3 * BLOCK : o + 4 * BLOCK]
+        for i in range(BLOCK):
+            q[i] = decay_q * q[i] + reset * r[i]
+            v = y[i] + q[i]
+            r[i] = decay_r * r[i]
+            u[i] = v
+            fired[i] = v >= theta
+            count += np.int32(v >= theta)
+        left -= 1
+        if left == 0:
+            for i in range(2 * BLOCK):
+                state[o + 2 * BLOCK + i] = zero
+        elif sweep:
             for i in range(BLOCK):
-                if fired[i]:
-                    queue[found] = begin + i
-                    found += 1
+                q[i] = q[i] if abs(q[i]) > _SILENT else zero
+                r[i] = r[i] if abs(r[i]) > _SILENT else zero
+    else:
+        left = 0
+        for i in range(BLOCK):
+            v = y[i]
+            u[i] = v
+            fired[i] = v >= theta
+            count += np.int32(v >= theta)
+    if count:
+        left = memory
+        one = np.float32(1)
+        r = state[o + 3 * BLOCK : o + 4 * BLOCK]
+        for i in range(BLOCK):
+            r[i] = r[i] + (one if fired[i] else zero)
+    fresh[block] = left
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def _layer(row, constants, state, acc, touched, fresh, slot, memory, sweep, u, fired, queue):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Advance a layer by a bin; fill ``queue`` with those that fire, return how many."""
+    found = 0
+    begin = row[FIRST_INPUT] + slot * row[NEURONS]
+    first = row[FIRST_NEURON] // BLOCK
+    for b in range(row[NEURONS] // BLOCK):
+        at = begin // BLOCK + b
+        reached = touched[at]
+        if not reached and fresh[first + b] == ASLEEP:
+            continue
+        touched[at] = 0
+        lo = begin + b * BLOCK
+        count = advance(
+            constants,
+            state,
+            acc[lo : lo + BLOCK],
+            reached,
+            fresh,
+            first + b,
+            memory,
+            sweep,
+            u,
+            fired,
+        )
+        if count:
+            for i in range(BLOCK):
+                queue[found] = b * BLOCK + i
+                found += fired[i]
     return found
 
 
 @numba.njit(cache=True, nogil=True)
-def step(table, constants, weights, state, fired, queue, index, count, n, totals, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def step(table, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired, queue, index, count, n, totals, out):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
     """Take one bin: the first ``n`` of ``index`` (flat into C, H, W) and ``count``.
 
-    Sets ``out`` [outputs] int64 to the output layer's spikes and adds to ``totals``. Returns
-    False, and changes nothing, where an index lies outside the input.
+    Sets ``out`` [outputs] int64 to the output layer's spikes and adds to ``totals``. ``rhythm`` is
+    (bins that own spikes are felt, bins between two sweeps). Returns False, and changes nothing,
+    where an index lies outside the input.
     """
     first = table[0]
     plane = first[H_IN] * first[W_IN]
@@ -171,7 +158,9 @@ def step(table, constants, weights, state, fired, queue, index, count, n, totals
     for i in range(n):
         if index[i] >= size:
             return False
-    acc = state[INPUT]
+    bin_ = totals[BINS]
+    sweep = bin_ % rhythm[1] == rhythm[1] - 1
+    slot = bin_ % first[SLOTS]
     operations = 0
     for i in range(n):
         flat = np.int64(index[i])
@@ -179,32 +168,32 @@ def step(table, constants, weights, state, fired, queue, index, count, n, totals
         y = (flat - c * plane) // first[W_IN]
         x = flat - c * plane - y * first[W_IN]
         k = count[i]
-        operations += np.int64(k) * _scatter(
-            first, weights, constants[POOLING], acc, c, y, x, np.float32(k)
-        )
+        operations += np.int64(k) * scatter(
+            first, weights, delays, constants[POOLING], acc, touched,
+            first[FIRST_INPUT], slot, 0, first[H_OUT], c, y, x, np.float32(k),
+        )  # fmt: skip
     spikes = 0
     layers = table.shape[0]
     for layer in range(layers):
         row = table[layer]
-        found = _advance(row, constants, state, fired, queue)
+        found = _layer(
+            row, constants, state, acc, touched, fresh, bin_ % row[SLOTS], rhythm[0], sweep,
+            u, fired, queue,
+        )  # fmt: skip
         spikes += found
         c_out = row[C_OUT]
         if layer + 1 < layers:
             after = table[layer + 1]
+            slot = bin_ % after[SLOTS]
             for i in range(found):
                 at = np.int64(queue[i])
                 place = at // c_out
                 y = place // row[W_OUT]
-                operations += _scatter(
-                    after,
-                    weights,
-                    constants[POOLING],
-                    acc,
-                    at - place * c_out,
-                    y,
-                    place - y * row[W_OUT],
-                    np.float32(1),
-                )
+                operations += scatter(
+                    after, weights, delays, constants[POOLING], acc, touched,
+                    after[FIRST_INPUT], slot, 0, after[H_OUT],
+                    at - place * c_out, y, place - y * row[W_OUT], np.float32(1),
+                )  # fmt: skip
         else:
             out[:] = 0
             plane_out = row[H_OUT] * row[W_OUT]
@@ -213,31 +202,23 @@ def step(table, constants, weights, state, fired, queue, index, count, n, totals
                 out[(queue[i] - place * c_out) * plane_out + place] += 1
     totals[SPIKES] += spikes
     totals[OPERATIONS] += operations
+    totals[BINS] += 1
     return True
 
 
 @numba.njit(cache=True, nogil=True)
-def run(table, constants, weights, state, fired, queue, offsets, index, count, totals, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Take the bins between ``offsets`` [n_bins + 1]; fill ``out`` [n_bins, outputs] int64.
+def run(table, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired, queue, offsets, index, count, totals, out):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
+    """Take the bins that ``offsets`` parts ``index`` and ``count`` into; fill ``out`` [bins, n].
 
-    Returns the number of bins taken: fewer than ``n_bins`` where one lies outside the input.
+    Returns how many bins were taken: all, or those before one with an index outside the input.
     """
     for k in range(offsets.shape[0] - 1):
         lo = np.int64(offsets[k])
         hi = np.int64(offsets[k + 1])
         ok = step(
-            table,
-            constants,
-            weights,
-            state,
-            fired,
-            queue,
-            index[lo:hi],
-            count[lo:hi],
-            hi - lo,
-            totals,
-            out[k],
-        )
+            table, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired, queue,
+            index[lo:hi], count[lo:hi], hi - lo, totals, out[k],
+        )  # fmt: skip
         if not ok:
             return k
     return offsets.shape[0] - 1

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from models import layout
 from models import step_kernels as k
-from models.network import Conv, Dense, Layer, Pool, Shape
 from models.store import Model
 
 
@@ -16,7 +16,8 @@ class Stepper:
     """One stream through a model; its state lives from ``reset`` to ``reset``.
 
     input_shape   (C, H, W) of a bin; channel 0 OFF, 1 ON
-    classes       labels of the output neurons, in order
+    output_shape  (C, H, W) of the output layer
+    classes       labels of a classifier's output neurons, in order
     bin_us        length of a bin
     window_us     time after which an answer is due
     spikes, synaptic_operations   since the last reset; an operation is one weight added
@@ -28,16 +29,27 @@ class Stepper:
     def __init__(self, model: Model) -> None:
         network = model.network
         self.input_shape = network.input_shape
+        self.output_shape = model.output_shape
         self.classes = model.classes
         self.bin_us = model.bin_us
         self.window_us = model.window_us
-        self._table, self._weights, neurons = _compile(model)
-        self._constants = np.array([*network.neuron.dynamics, network.pooling], np.float32)
-        self._state = np.zeros((5, neurons), np.float32)
-        self._fired = np.zeros(k.BLOCK, np.uint8)
-        self._queue = np.zeros(neurons, np.int32)
-        self._totals = np.zeros(2, np.int64)
-        self._out = np.zeros(len(model.classes), np.int64)
+        dynamics = network.neuron.dynamics
+        self._table = layout.table(network)
+        self._constants = np.array([*dynamics, network.pooling], np.float32)
+        self._weights, self._delays = laid(model)
+        neurons = int(self._table[:, layout.NEURONS].sum())
+        inputs = int((self._table[:, layout.NEURONS] * self._table[:, layout.SLOTS]).sum())
+        self._state = np.zeros(4 * neurons, np.float32)
+        self._acc = np.zeros(inputs, np.float32)
+        self._touched = np.zeros(inputs // layout.BLOCK, np.uint8)
+        self._fresh = np.zeros(neurons // layout.BLOCK, np.int32)
+        self._rhythm = np.array([dynamics.memory, dynamics.sweep], np.int64)
+        self._potential = np.zeros(layout.BLOCK, np.float32)
+        self._fired = np.zeros(layout.BLOCK, np.uint8)
+        # One place more than there are neurons: the kernel writes before it counts.
+        self._queue = np.zeros(neurons + 1, np.int32)
+        self._totals = np.zeros(3, np.int64)
+        self._out = np.zeros(math.prod(self.output_shape), np.int64)
         self._inputs = math.prod(network.input_shape)
         # Inputs are copied here: a view into a received packet may be read-only or unaligned,
         # and each such kind of array would be compiled for anew.
@@ -59,10 +71,13 @@ class Stepper:
     def reset(self) -> None:
         """Forget everything: the next bin is the first."""
         self._state.fill(0)
+        self._acc.fill(0)
+        self._touched.fill(0)
+        self._fresh.fill(k.ASLEEP)
         self._totals.fill(0)
 
     def step(self, index: NDArray[np.uint32], count: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """Take one bin and return the output layer's spikes in it, ``[n_classes]`` int64.
+        """Take one bin and return the output layer's spikes in it, ``[n_out]`` int64.
 
         ``index`` [n] is each active input's flat place in (C, H, W), ``count`` [n] its spikes.
         Raises ValueError, without taking the bin, where they differ in length or an index lies
@@ -81,7 +96,13 @@ class Stepper:
             self._table,
             self._constants,
             self._weights,
+            self._delays,
             self._state,
+            self._acc,
+            self._touched,
+            self._fresh,
+            self._rhythm,
+            self._potential,
             self._fired,
             self._queue,
             self._index,
@@ -103,7 +124,7 @@ class Stepper:
         index: NDArray[np.uint32],
         count: NDArray[np.uint8],
     ) -> NDArray[np.int64]:
-        """Take many bins and return the output spikes of each, ``[n_bins, n_classes]`` int64.
+        """Take many bins and return the output spikes of each, ``[n_bins, n_out]`` int64, flat (C, H, W).
 
         ``offsets`` [n_bins + 1] says where each bin's entries begin in ``index`` and ``count``
         [n]. Starts from the state as it is. Raises ValueError where the offsets do not fit the
@@ -115,12 +136,18 @@ class Stepper:
             raise ValueError(f"offsets do not rise from 0 to {n} entries")
         if n != len(count):
             raise ValueError(f"{n} indices have {len(count)} counts")
-        out = np.zeros((len(offsets) - 1, len(self.classes)), np.int64)
+        out = np.zeros((len(offsets) - 1, len(self._out)), np.int64)
         taken = k.run(
             self._table,
             self._constants,
             self._weights,
+            self._delays,
             self._state,
+            self._acc,
+            self._touched,
+            self._fresh,
+            self._rhythm,
+            self._potential,
             self._fired,
             self._queue,
             np.array(offsets, np.uint32),
@@ -134,53 +161,15 @@ class Stepper:
         return out
 
 
-def _compile(model: Model) -> tuple[NDArray[np.int64], NDArray[np.float32], int]:
-    """Lay a model's weights out for the kernels; return table, weights and padded neurons."""
+def laid(model: Model) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return a model's weights and delays (in bins) in the kernels' order, all layers' together."""
     network = model.network
-    table = np.zeros((len(network.layers), k.COLUMNS), np.int64)
-    laid: list[NDArray[np.float32]] = []
-    neurons = placed = 0
+    weights = [np.zeros(0, np.float32)]
+    delays = [np.zeros(0, np.int64)]
     for i, layer in enumerate(network.layers):
-        before, after = network.shapes[i], network.shapes[i + 1]
-        row = table[i]
-        row[k.C_IN : k.W_IN + 1] = before
-        row[k.C_OUT : k.W_OUT + 1] = after
-        weights = _lay(layer, row, before, model.weights[i])
-        row[k.FIRST_WEIGHT] = placed
-        row[k.FIRST_NEURON] = neurons
-        row[k.NEURONS] = math.prod(after)
-        laid.append(weights)
-        placed += len(weights)
-        neurons += -(-math.prod(after) // k.BLOCK) * k.BLOCK
-    return table, np.concatenate(laid).astype(np.float32), neurons
-
-
-def _lay(
-    layer: Layer, row: NDArray[np.int64], before: Shape, weight: NDArray[np.float32] | None
-) -> NDArray[np.float32]:
-    """Fill the table's row with a layer's geometry and return its weights in kernel order."""
-    if isinstance(layer, Pool):
-        row[k.KIND], row[k.KERNEL] = k.POOL, layer.size
-        return np.zeros(0, np.float32)
-    if weight is None:
-        raise ValueError(f"{layer} has no weights")
-    if isinstance(layer, Dense):
-        row[k.KIND] = k.DENSE
-        return np.ascontiguousarray(
-            weight.reshape(layer.features, *before).transpose(1, 2, 3, 0)
-        ).ravel()
-    return _lay_conv(layer, row, weight)
-
-
-def _lay_conv(
-    layer: Conv, row: NDArray[np.int64], weight: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    taps = -(-layer.kernel // layer.stride)
-    row[k.KIND], row[k.KERNEL], row[k.STRIDE] = k.CONV, layer.kernel, layer.stride
-    row[k.PADDING], row[k.TAPS] = layer.padding, taps
-    features, channels = weight.shape[:2]
-    laid = np.zeros((channels, layer.kernel, layer.stride, taps, features), np.float32)
-    for column in range(layer.kernel):
-        tap, phase = divmod(column, layer.stride)
-        laid[:, :, phase, taps - 1 - tap] = weight[:, :, :, column].transpose(1, 2, 0)
-    return laid.ravel()
+        weight, delay = model.weights[i], model.delay(i)
+        if weight is not None:
+            weights.append(layout.lay(weight, layout.order(layer, network.shapes[i])))
+        if delay is not None:
+            delays.append(layout.whole_bins(delay, network.neuron.ts_ms))
+    return np.concatenate(weights), np.concatenate(delays)

@@ -1,0 +1,314 @@
+"""What a spike does to a layer, compiled: the way there, and both ways back for its gradient.
+
+    scatter   acc[post] += n · W[pre, post]          a spike reaches the neurons behind its synapses
+    collect   grad[pre, post] += n · e[post]         what the spike's synapses learn from the error
+    gather    Σ W[pre, post] · e[post]               what the error says of the spike itself
+
+All three walk the same runs of memory (``models.layout``): their cost follows the spikes. ``acc``
+and ``e`` are ``[SLOTS · NEURONS]`` float32, one slot a bin, of which ``slot`` is the one at hand
+and a synapse with a delay of d bins takes the d-th after it. ``lo`` and ``hi`` bound the output
+rows (H) that are walked; neurons are counted from row ``lo``. ``base`` is where the layer's slots
+begin.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from models.layout import (
+    BY_CHANNEL,
+    BY_GROUP,
+    C_IN,
+    C_OUT,
+    CONV,
+    DELAYS,
+    DENSE,
+    FIRST_DELAY,
+    FIRST_WEIGHT,
+    H_OUT,
+    KERNEL,
+    KIND,
+    NEURONS,
+    NO_DELAYS,
+    PADDING,
+    POOL,
+    SLOTS,
+    STRIDE,
+    TAPS,
+    W_IN,
+    W_OUT,
+)
+
+_SHIFT = 6
+"""log2 of ``layout.BLOCK``."""
+
+SCATTER, COLLECT, GATHER = range(3)
+
+
+@numba.njit(cache=True, nogil=True)
+def _begin(row, delays, base, slot, c):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return where the slot of input channel ``c`` begins, delays by channel counted in."""
+    if row[DELAYS] == BY_CHANNEL:
+        slot += delays[row[FIRST_DELAY] + c]
+        if slot >= row[SLOTS]:
+            slot -= row[SLOTS]
+    return base + slot * row[NEURONS]
+
+
+@numba.njit(cache=True, nogil=True)
+def scatter(row, weights, delays, pooling, acc, touched, base, slot, lo, hi, c, y, x, n):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add ``n`` spikes of the input at (c, y, x); return the number of synapses.
+
+    ``touched`` uint8 is set for every block of ``acc`` that is reached.
+    """
+    if row[DELAYS] == BY_GROUP:
+        return _scatter_groups(row, weights, delays, acc, touched, base, slot, lo, hi, c, y, x, n)
+    begin = _begin(row, delays, base, slot, c)
+    kind = row[KIND]
+    c_out = row[C_OUT]
+    if kind == POOL:
+        oy = y // row[KERNEL]
+        ox = x // row[KERNEL]
+        if oy < lo or oy >= hi or ox >= row[W_OUT]:
+            return 0
+        a = begin + ((oy - lo) * row[W_OUT] + ox) * c_out + c
+        acc[a] += n * pooling
+        touched[a >> _SHIFT] = 1
+        return 1
+    if kind == DENSE:
+        w = row[FIRST_WEIGHT] + ((y * row[W_IN] + x) * row[C_IN] + c) * c_out
+        source = weights[w : w + c_out]
+        target = acc[begin : begin + c_out]
+        for i in range(c_out):
+            target[i] += n * source[i]
+        for block in range(begin >> _SHIFT, ((begin + c_out - 1) >> _SHIFT) + 1):
+            touched[block] = 1
+        return c_out
+    stride = row[STRIDE]
+    kernel = row[KERNEL]
+    taps = row[TAPS]
+    width = row[W_OUT]
+    top = y + row[PADDING]
+    left = x + row[PADDING]
+    phase = left % stride
+    last = left // stride
+    first = max(last - (kernel - phase + stride - 1) // stride + 1, 0)
+    end = min(last, width - 1)
+    if end < first:
+        return 0
+    run = (end - first + 1) * c_out
+    rows = 0
+    for oy in range(max((top - kernel + stride) // stride, lo), min(top // stride, hi - 1) + 1):
+        ky = top - oy * stride
+        w = (
+            row[FIRST_WEIGHT]
+            + (((c * kernel + ky) * stride + phase) * taps + (first - last + taps - 1)) * c_out
+        )
+        a = begin + ((oy - lo) * width + first) * c_out
+        source = weights[w : w + run]
+        target = acc[a : a + run]
+        for i in range(run):
+            target[i] += n * source[i]
+        for block in range(a >> _SHIFT, ((a + run - 1) >> _SHIFT) + 1):
+            touched[block] = 1
+        rows += 1
+    return rows * run
+
+
+@numba.njit(cache=True, nogil=True)
+def collect(row, grad, delays, e, slot, c, y, x, n):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add ``n`` times the error ``e`` to the gradient of every synapse of the input (c, y, x)."""
+    if row[DELAYS] == BY_GROUP:
+        for f in range(row[C_OUT]):
+            _group(COLLECT, row, grad, delays, e, slot, c, y, x, n, f)
+        return
+    begin = _begin(row, delays, 0, slot, c)
+    c_out = row[C_OUT]
+    if row[KIND] == DENSE:
+        w = row[FIRST_WEIGHT] + ((y * row[W_IN] + x) * row[C_IN] + c) * c_out
+        target = grad[w : w + c_out]
+        source = e[begin : begin + c_out]
+        for i in range(c_out):
+            target[i] += n * source[i]
+        return
+    if row[KIND] != CONV:
+        return
+    stride = row[STRIDE]
+    kernel = row[KERNEL]
+    taps = row[TAPS]
+    width = row[W_OUT]
+    top = y + row[PADDING]
+    left = x + row[PADDING]
+    phase = left % stride
+    last = left // stride
+    first = max(last - (kernel - phase + stride - 1) // stride + 1, 0)
+    end = min(last, width - 1)
+    if end < first:
+        return
+    run = (end - first + 1) * c_out
+    for oy in range(
+        max((top - kernel + stride) // stride, 0), min(top // stride, row[H_OUT] - 1) + 1
+    ):
+        ky = top - oy * stride
+        w = (
+            row[FIRST_WEIGHT]
+            + (((c * kernel + ky) * stride + phase) * taps + (first - last + taps - 1)) * c_out
+        )
+        a = begin + (oy * width + first) * c_out
+        target = grad[w : w + run]
+        source = e[a : a + run]
+        for i in range(run):
+            target[i] += n * source[i]
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _dot(a, b, n):  # type: ignore[no-untyped-def]  # pragma: no cover
+    total = np.float32(0)
+    for i in range(n):
+        total += a[i] * b[i]
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def gather(row, weights, delays, pooling, e, slot, c, y, x):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the weighted error behind the synapses of the input (c, y, x)."""
+    total = np.float32(0)
+    if row[DELAYS] == BY_GROUP:
+        for f in range(row[C_OUT]):
+            total += _group(GATHER, row, weights, delays, e, slot, c, y, x, total, f)
+        return total
+    begin = _begin(row, delays, 0, slot, c)
+    kind = row[KIND]
+    c_out = row[C_OUT]
+    if kind == POOL:
+        oy = y // row[KERNEL]
+        ox = x // row[KERNEL]
+        if oy < row[H_OUT] and ox < row[W_OUT]:
+            total = pooling * e[begin + (oy * row[W_OUT] + ox) * c_out + c]
+        return total
+    if kind == DENSE:
+        w = row[FIRST_WEIGHT] + ((y * row[W_IN] + x) * row[C_IN] + c) * c_out
+        return _dot(weights[w : w + c_out], e[begin : begin + c_out], c_out)
+    stride = row[STRIDE]
+    kernel = row[KERNEL]
+    taps = row[TAPS]
+    width = row[W_OUT]
+    top = y + row[PADDING]
+    left = x + row[PADDING]
+    phase = left % stride
+    last = left // stride
+    first = max(last - (kernel - phase + stride - 1) // stride + 1, 0)
+    end = min(last, width - 1)
+    if end < first:
+        return total
+    run = (end - first + 1) * c_out
+    for oy in range(
+        max((top - kernel + stride) // stride, 0), min(top // stride, row[H_OUT] - 1) + 1
+    ):
+        ky = top - oy * stride
+        w = (
+            row[FIRST_WEIGHT]
+            + (((c * kernel + ky) * stride + phase) * taps + (first - last + taps - 1)) * c_out
+        )
+        a = begin + (oy * width + first) * c_out
+        total += _dot(weights[w : w + run], e[a : a + run], run)
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def _scatter_groups(row, weights, delays, acc, touched, base, slot, lo, hi, c, y, x, n):  # type: ignore[no-untyped-def]  # pragma: no cover
+    synapses = 0
+    for f in range(row[C_OUT]):
+        at = slot + delays[row[FIRST_DELAY] + f * row[C_IN] + c]
+        if at >= row[SLOTS]:
+            at -= row[SLOTS]
+        begin = base + at * row[NEURONS]
+        if row[KIND] == DENSE:
+            w = row[FIRST_WEIGHT] + ((y * row[W_IN] + x) * row[C_IN] + c) * row[C_OUT] + f
+            acc[begin + f] += n * weights[w]
+            touched[(begin + f) >> _SHIFT] = 1
+            synapses += 1
+            continue
+        stride = row[STRIDE]
+        kernel = row[KERNEL]
+        top = y + row[PADDING]
+        left = x + row[PADDING]
+        for ky in range(top % stride, kernel, stride):
+            oy = (top - ky) // stride
+            if oy < lo or oy >= hi or ky > top:
+                continue
+            for kx in range(left % stride, kernel, stride):
+                ox = (left - kx) // stride
+                if ox >= row[W_OUT] or kx > left:
+                    continue
+                a = begin + ((oy - lo) * row[W_OUT] + ox) * row[C_OUT] + f
+                acc[a] += n * weights[_conv_place(row, c, ky, kx, f)]
+                touched[a >> _SHIFT] = 1
+                synapses += 1
+    return synapses
+
+
+@numba.njit(cache=True, nogil=True)
+def _conv_place(row, c, ky, kx, f):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return where a convolution's weight lies."""
+    tap = kx // row[STRIDE]
+    phase = kx - tap * row[STRIDE]
+    return (
+        row[FIRST_WEIGHT]
+        + (((c * row[KERNEL] + ky) * row[STRIDE] + phase) * row[TAPS] + row[TAPS] - 1 - tap)
+        * row[C_OUT]
+        + f
+    )
+
+
+@numba.njit(cache=True, nogil=True)
+def _group(what, row, weights, delays, e, slot, c, y, x, n, f):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Collect into, or gather from, the synapses of the input (c, y, x) to one feature."""
+    total = np.float32(0)
+    at = slot + delays[row[FIRST_DELAY] + f * row[C_IN] + c]
+    if at >= row[SLOTS]:
+        at -= row[SLOTS]
+    begin = at * row[NEURONS]
+    if row[KIND] == DENSE:
+        w = row[FIRST_WEIGHT] + ((y * row[W_IN] + x) * row[C_IN] + c) * row[C_OUT] + f
+        if what == COLLECT:
+            weights[w] += n * e[begin + f]
+        return weights[w] * e[begin + f]
+    stride = row[STRIDE]
+    kernel = row[KERNEL]
+    top = y + row[PADDING]
+    left = x + row[PADDING]
+    for ky in range(top % stride, kernel, stride):
+        oy = (top - ky) // stride
+        if oy >= row[H_OUT] or ky > top:
+            continue
+        for kx in range(left % stride, kernel, stride):
+            ox = (left - kx) // stride
+            if ox >= row[W_OUT] or kx > left:
+                continue
+            w = _conv_place(row, c, ky, kx, f)
+            error = e[begin + (oy * row[W_OUT] + ox) * row[C_OUT] + f]
+            if what == COLLECT:
+                weights[w] += n * error
+            total += weights[w] * error
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def delay_gradient(row, weights, delays, e, slot, before, grad, c, y, x, n):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add to ``grad`` [delays] what a spike that comes at ``slot`` says of its delays.
+
+    SLAYER's ∂L/∂d = Σ ∂L/∂x[k] · −(x[k+1] − x[k]): the error where the delayed spike is, less the
+    error one bin ``before``.
+    """
+    if row[DELAYS] == BY_GROUP:
+        for f in range(row[C_OUT]):
+            at = row[FIRST_DELAY] + f * row[C_IN] + c
+            grad[at] += n * _group(GATHER, row, weights, delays, e, slot, c, y, x, n, f)
+            grad[at] -= n * _group(GATHER, row, weights, delays, e, before, c, y, x, n, f)
+    elif row[DELAYS] != NO_DELAYS:
+        at = row[FIRST_DELAY] + c
+        zero = np.float32(0)
+        grad[at] += n * gather(row, weights, delays, zero, e, slot, c, y, x)
+        grad[at] -= n * gather(row, weights, delays, zero, e, before, c, y, x)
