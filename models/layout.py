@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.network import MAX_DELAY_MS, Conv, Dense, Layer, Network, Pool, Shape
 
-BLOCK = 64
+BLOCK = 128
 """Neurons advanced together; a layer is padded to a multiple."""
 
 (

@@ -48,7 +48,7 @@ class SpikingModule(nn.Module):
     def __init__(
         self,
         network: Network,
-        surrogate: Surrogate = Surrogate(),  # noqa: B008  (frozen)
+        surrogate: Surrogate = Surrogate(),
         *,
         loop: Loop = "compiled",
     ) -> None:

@@ -53,24 +53,25 @@ class _Shift(torch.autograd.Function):
     def forward(ctx: Any, spikes: Tensor, bins: Tensor) -> Tensor:
         steps = len(spikes)
         whole = bins.detach().clamp(min=0).round().long()
-        out = torch.zeros_like(spikes)
+        # One bin more than is passed on: a delay's gradient asks what comes next.
+        longer = spikes.new_zeros((steps + 1, *spikes.shape[1:]))
         for c, by in enumerate(whole.tolist()):
-            if by < steps:
-                out[by:, :, c] = spikes[: steps - by, :, c]
-        ctx.save_for_backward(out, whole)
-        return out
+            if by <= steps:
+                there = spikes[: steps + 1 - by, :, c]
+                longer[by : by + len(there), :, c] = there
+        ctx.save_for_backward(longer, whole)
+        return longer[:-1].clone()
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
-        out, whole = ctx.saved_tensors
+        longer, whole = ctx.saved_tensors
         grad = grads[0]
         steps = len(grad)
         back = torch.zeros_like(grad)
         for c, by in enumerate(whole.tolist()):
             if by < steps:
                 back[: steps - by, :, c] = grad[by:, :, c]
-        after = torch.cat([out[1:], torch.zeros_like(out[:1])])
-        by_channel = (grad * (out - after)).transpose(1, 2).sum((0, 2, 3, 4))
+        by_channel = (grad * (longer[:-1] - longer[1:])).transpose(1, 2).sum((0, 2, 3, 4))
         return back, by_channel
 
 

@@ -40,7 +40,7 @@ from models.layout import (
     W_OUT,
 )
 
-_SHIFT = 6
+_SHIFT = 7
 """log2 of ``layout.BLOCK``."""
 
 SCATTER, COLLECT, GATHER = range(3)

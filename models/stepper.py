@@ -124,7 +124,7 @@ class Stepper:
         index: NDArray[np.uint32],
         count: NDArray[np.uint8],
     ) -> NDArray[np.int64]:
-        """Take many bins and return the output spikes of each, ``[n_bins, n_out]`` int64, flat (C, H, W).
+        """Take many bins and return the output spikes of each, ``[n_bins, n_out]`` int64.
 
         ``offsets`` [n_bins + 1] says where each bin's entries begin in ``index`` and ``count``
         [n]. Starts from the state as it is. Raises ValueError where the offsets do not fit the
