@@ -184,9 +184,10 @@ class EventModule(SpikingModule):
         network: Network,
         surrogate: Surrogate = Surrogate(),
         *,
+        last: Surrogate | None = None,
         threads: int = 2,
     ) -> None:
-        super().__init__(network, surrogate)
+        super().__init__(network, surrogate, last=last)
         self.threads = threads
         self._layers = Layers(network)
         self._pool = ThreadPoolExecutor(threads, "retina-train")
@@ -205,7 +206,10 @@ class EventModule(SpikingModule):
                 )
         factors = [m.detach().permute(0, 2, 3, 1).flatten(1).numpy() for m in masks or ()]
         parameters = [*self.weights, *self.delays]
-        out, spikes = _Run.apply(self, batch, factors, *parameters)  # type: ignore[no-untyped-call]
+        # Asked within the function, it would always say no.
+        learns = torch.is_grad_enabled()
+        surrogates = self.constants if learns else [None] * len(self.surrogates)
+        out, spikes = _Run.apply(self, batch, factors, surrogates, *parameters)  # type: ignore[no-untyped-call]
         return Response(out, spikes)
 
     def share(self, work: Callable[[int, _Room, int], None], batch: int) -> None:
@@ -225,33 +229,29 @@ class EventModule(SpikingModule):
         return self._layers
 
     @property
-    def constants_of_surrogate(self) -> Floats:
-        """Kind, support, width and scale as the kernels take them."""
+    def constants(self) -> list[Floats]:
+        """Kind, support, width and scale of each layer's surrogate as the kernels take them."""
         theta = float(self._layers.constants[THETA])
-        width = self.surrogate.width * theta
-        return np.array(
-            [
-                self.surrogate.code,
-                self.surrogate.support(theta),
-                width,
-                self.surrogate.scale / width,
-            ],
-            np.float32,
-        )
+        return [
+            np.array(
+                [s.code, s.support(theta), s.width * theta, s.scale / (s.width * theta)], np.float32
+            )
+            for s in self.surrogates
+        ]
 
 
 class _Run(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, module: EventModule, batch: Sequence[Bins], factors: list[Floats], *_: Tensor
+        ctx: Any,
+        module: EventModule,
+        batch: Sequence[Bins],
+        factors: list[Floats],
+        surrogates: list[Floats | None],
+        *_: Tensor,
     ) -> tuple[Tensor, Tensor]:
         layers = module.layers
         network = layers.network
-        surrogate = (
-            module.constants_of_surrogate
-            if torch.is_grad_enabled() or any(ctx.needs_input_grad)
-            else None
-        )
         count = len(network.layers)
         steps = len(batch[0][0]) - 1
         size = math.prod(network.shapes[-1])
@@ -264,7 +264,7 @@ class _Run(torch.autograd.Function):
             train = layers.inputs(batch[b])
             for i in range(count):
                 trains[b].append(train)
-                train, near, _ = layers.forward(i, train, room, surrogate, layers.whole(i))
+                train, near, _ = layers.forward(i, train, room, surrogates[i], layers.whole(i))
                 nears[b].append(near)
                 spikes[b, i] = len(train.index)
                 if i < len(factors):
@@ -351,7 +351,7 @@ class _Run(torch.autograd.Function):
                 if delay.numel()
                 else None
             )
-        return None, None, None, *found
+        return None, None, None, None, *found
 
 
 def _arrays(parameters: torch.nn.ParameterList) -> list[Floats | None]:

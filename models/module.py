@@ -43,6 +43,8 @@ class SpikingModule(nn.Module):
 
     weights, delays   one parameter a layer in ``Network.weight_shapes`` and ``delay_shapes``
                       (delays in ms), empty for a layer without
+    surrogates        one a layer; ``last``, where given, is the output layer's, which may look
+                      farther than the hidden layers' at little cost
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class SpikingModule(nn.Module):
         network: Network,
         surrogate: Surrogate = Surrogate(),
         *,
+        last: Surrogate | None = None,
         loop: Loop = "compiled",
     ) -> None:
         super().__init__()
         self.network = network
-        self.surrogate = surrogate
+        hidden = (surrogate,) * (len(network.layers) - 1)
+        self.surrogates = (*hidden, last or surrogate)
         self.loop = loop
         self.weights = _parameters(network.weight_shapes)
         self.delays = _parameters(network.delay_shapes)
@@ -84,8 +88,8 @@ class SpikingModule(nn.Module):
         dynamics = self.network.neuron.dynamics
         current = self.current(i, spikes)
         if self.loop == "plain":
-            return neurons(current, dynamics, self.surrogate)
-        return compiled(current, dynamics, self.surrogate)
+            return neurons(current, dynamics, self.surrogates[i])
+        return compiled(current, dynamics, self.surrogates[i])
 
     def current(self, i: int, spikes: Tensor) -> Tensor:
         """Return the weighted input of layer ``i``, ``[T, B, C', H', W']``."""
