@@ -47,7 +47,7 @@ class Near:
     rho: Floats
 
 
-class _Room:
+class Room:
     """What one thread works in; it grows to what the largest recording needs."""
 
     def __init__(self, table: NDArray[np.int64]) -> None:
@@ -119,7 +119,7 @@ class Layers:
         return Train(offsets.astype(np.int64), out, value)
 
     def forward(
-        self, i: int, train: Train, room: _Room, surrogate: Floats | None, rows: tuple[int, int]
+        self, i: int, train: Train, room: Room, surrogate: Floats | None, rows: tuple[int, int]
     ) -> tuple[Train, Near | None, int]:
         """Return layer ``i``'s spikes, what its gradient needs, and the synapses gone through."""
         steps = len(train.offsets) - 1
@@ -191,7 +191,7 @@ class EventModule(SpikingModule):
         self.threads = threads
         self._layers = Layers(network)
         self._pool = ThreadPoolExecutor(threads, "retina-train")
-        self._rooms = [_Room(self._layers.table) for _ in range(threads)]
+        self._rooms = [Room(self._layers.table) for _ in range(threads)]
 
     def respond(self, batch: Sequence[Bins], masks: Sequence[Tensor] | None = None) -> Response:
         """Return the answer to recordings of equally many bins (``pipeline.binning.Bins`` each).
@@ -212,7 +212,7 @@ class EventModule(SpikingModule):
         out, spikes = _Run.apply(self, batch, factors, surrogates, *parameters)  # type: ignore[no-untyped-call]
         return Response(out, spikes)
 
-    def share(self, work: Callable[[int, _Room, int], None], batch: int) -> None:
+    def share(self, work: Callable[[int, Room, int], None], batch: int) -> None:
         """Call ``work(recording, room, thread)`` for every recording, in a fixed order a thread."""
 
         def run(thread: int) -> None:
@@ -260,7 +260,7 @@ class _Run(torch.autograd.Function):
         trains: list[list[Train]] = [[] for _ in batch]
         nears: list[list[Near | None]] = [[] for _ in batch]
 
-        def work(b: int, room: _Room, _thread: int) -> None:
+        def work(b: int, room: Room, _thread: int) -> None:
             train = layers.inputs(batch[b])
             for i in range(count):
                 trains[b].append(train)
@@ -291,7 +291,7 @@ class _Run(torch.autograd.Function):
         errors = np.zeros((threads, held), np.float32)
         none = Near(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
 
-        def work(b: int, room: _Room, thread: int) -> None:
+        def work(b: int, room: Room, thread: int) -> None:
             near = nears[b][-1]
             error = np.empty(len(near.index), np.float32)
             layer_kernels.pick(near.offsets, near.index, layers.table[-1], grad_out[:, b], error)

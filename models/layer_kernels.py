@@ -80,7 +80,7 @@ def forward(row, constants, weights, delays, offsets, index, value, state, acc, 
                 at = np.int64(index[j])
                 place = at // c_in
                 y = place // width_in
-                operations += scatter(
+                operations += np.int64(value[j]) * scatter(
                     row, weights, delays, constants[POOLING], acc, touched, 0, slot, lo, hi,
                     at - place * c_in, y, place - y * width_in, value[j],
                 )  # fmt: skip
