@@ -44,17 +44,28 @@ Task = Literal["classifier", "reconstructor"]
 
 
 class Intensity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A pixel's intensity from its neuron's spikes in a window: sigmoid(spikes/scale − offset).
+    """A pixel's intensity in [0, 1] from its neuron's spikes in a window.
 
-    Half at ``scale · offset`` spikes; the report's constants by default.
+    With a = spikes/scale − offset: ``sigmoid`` is 1/(1 + exp(−a)), the report's and, with its
+    constants, the default (half at ``scale · offset`` = 35 spikes); ``linear`` is a between 0 and
+    1, so that a silent pixel is black.
     """
 
     scale: float = 10.0
     offset: float = 3.5
+    kind: Literal["sigmoid", "linear"] = "sigmoid"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.scale) and self.scale > 0 and math.isfinite(self.offset)):
             raise ValueError(f"intensity of scale {self.scale!r} and offset {self.offset!r}")
+
+    def of(self, spikes: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the intensities of spikes in a window, float32 in the same shape."""
+        a = np.asarray(spikes, np.float32) / np.float32(self.scale) - np.float32(self.offset)
+        found: NDArray[np.float32] = (
+            np.clip(a, 0, 1) if self.kind == "linear" else 1 / (1 + np.exp(-a))
+        )
+        return found
 
 
 @dataclass(frozen=True, slots=True)
