@@ -14,16 +14,14 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
 
-from pipeline.errors import RetinaError, SettingError
+from pipeline.errors import RetinaError
 
 if TYPE_CHECKING:
     from models.evaluate import Evaluation
-    from models.train import Epoch
+    from models.training.config import AnyConfig
 
 train_app = typer.Typer(no_args_is_help=True, help="Train a network on recordings.")
 
@@ -33,64 +31,110 @@ def _train() -> None:
     """Train a network on recordings."""
 
 
+Data = Annotated[
+    str,
+    typer.Option(metavar="DIR", help="Folder of [<split>/]<label>/NNNNN.bin, or samples"),
+]
+Out = Annotated[Path, typer.Option(metavar="FILE", help="Where the model goes (.safetensors)")]
+Recipe = Annotated[
+    str | None, typer.Option(metavar="NAME|FILE.toml", help="A shipped recipe, or a file")
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as optimiser.rate=0.1"),
+]
+FoldOf = Annotated[
+    str | None, typer.Option("--fold", metavar="K/N", help="Hold back the K-th of N parts")
+]
+Fresh = Annotated[
+    bool, typer.Option("--fresh/--resume", help="Pass over a checkpoint, or go on from it")
+]
+Checkpoints = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder of checkpoints (beside the model)")
+]
+DeviceOf = Annotated[str, typer.Option("--device", help="cpu, cuda or auto")]
+Board = Annotated[Path | None, typer.Option(metavar="DIR", help="Write TensorBoard's files there")]
+
+
 @train_app.command()
 def classifier(
-    data: Annotated[Path, typer.Argument(help="Folder of [<split>/]<label>/NNNNN.bin")],
-    out: Annotated[Path, typer.Option(help="Where the model goes")] = Path(
-        "runs/classifier.safetensors"
-    ),
-    network: Annotated[str | None, typer.Option(help="Layers, such as 2-16c5s2-32c3s2-10")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the recordings")] = None,
-    full_epochs: Annotated[
-        int | None, typer.Option(min=0, help="How many of them see the whole window")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of split, weights and order")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads")] = None,
+    data: Data = "samples",
+    out: Out = Path("runs/classifier.safetensors"),
+    recipe: Recipe = "classifier",
+    changes: Changes = None,
+    fold: FoldOf = None,
+    fresh: Fresh = False,
+    checkpoints: Checkpoints = None,
+    device: DeviceOf = "auto",
+    tensorboard: Board = None,
 ) -> None:
-    """Train a classifier on the CPU; what is not given is the shipped model's recipe."""
-    from models.train import ClassifierConfig, train_classifier
+    """Train a network that names what it sees."""
+    from models.training.config import ClassifierConfig
+    from models.training.recipe import read
 
-    given = {
-        "network": network,
-        "epochs": epochs,
-        "full_epochs": full_epochs,
-        "seed": seed,
-        "threads": threads,
-    }
-    chosen = {key: value for key, value in given.items() if value is not None}
-    try:
-        config = msgspec.convert(chosen, ClassifierConfig)
-    except msgspec.ValidationError as error:
-        raise SettingError(f"train classifier: {error}") from None
+    config = read(ClassifierConfig, recipe, changes or [])
+    _run(config, data, None, out, fold, fresh, checkpoints, device, tensorboard)
+
+
+@train_app.command()
+def reconstructor(
+    targets: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="The true images: PNG, or MNIST's own files"),
+    ] = None,
+    data: Data = "samples",
+    out: Out = Path("runs/reconstructor.safetensors"),
+    recipe: Recipe = "reconstructor",
+    changes: Changes = None,
+    fold: FoldOf = None,
+    fresh: Fresh = False,
+    checkpoints: Checkpoints = None,
+    device: DeviceOf = "auto",
+    tensorboard: Board = None,
+) -> None:
+    """Train a network that shows what it sees, an intensity a pixel."""
+    from models.training.config import ReconstructorConfig
+    from models.training.recipe import read
+
+    config = read(ReconstructorConfig, recipe, changes or [])
+    _run(config, data, targets, out, fold, fresh, checkpoints, device, tensorboard)
+
+
+def _run(
+    config: AnyConfig,
+    data: str,
+    targets: str | None,
+    out: Path,
+    fold: str | None,
+    fresh: bool,
+    checkpoints: Path | None,
+    device: str,
+    tensorboard: Path | None,
+) -> None:
+    from models.device import pick
+    from models.training import files, parallel, progress
+    from models.training.run import Fold, Job, train
+
     # Asked before the hours, not after them.
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingError(f"--out {out}: {error.strerror}, expected a writable place") from None
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    ) as bar:
-        task = bar.add_task("training", total=config.epochs)
-
-        def progress(epoch: Epoch) -> None:
-            best = f", validation best {epoch.best:.1%}" if epoch.best else ""
-            bar.update(
-                task,
-                completed=epoch.epoch,
-                description=f"loss {epoch.loss:.3f}, training {epoch.train_accuracy:.1%}{best}",
-            )
-
-        trained = train_classifier(config, data, out, progress)
-    console.print(
-        f"{out}: {trained.accuracy:.1%} of {len(trained.validation_names)} validation recordings "
-        f"right, {trained.early:.1%} after the first {config.saccade_ms} ms"
+    files.writable(out)
+    job = Job(
+        data=data,
+        targets=targets,
+        out=out,
+        checkpoints=checkpoints or out.with_suffix(".checkpoints"),
+        fresh=fresh,
+        fold=Fold.parse(fold) if fold else None,
     )
+    console = Console(stderr=True)
+    with parallel.group(pick(device)) as group:
+        console.quiet = not group.leads
+        with progress.shown(config.epochs, console) as told:
+            trained = train(config, job, group, told)
+        if not group.leads:
+            return
+        files.write(trained, config, job, group)
+    found = f": validation {trained.score} ({trained.score.n} recordings)" if trained.score else ""
+    console.print(f"{out}{found}; {trained.seconds:.0f} s", highlight=False, soft_wrap=True)
 
 
 def evaluate(
