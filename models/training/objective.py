@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -114,12 +114,24 @@ class Reconstruct:
         """
         intensity = self.config.intensity
         counts = out.sum(0) * (self.config.bins(self.config.window_ms) / len(out))
-        return torch.sigmoid(counts / intensity.scale - intensity.offset)
+        a = counts / intensity.scale - intensity.offset
+        if intensity.kind == "sigmoid":
+            return torch.sigmoid(a)
+        shown: Tensor = _Clip.apply(a)  # type: ignore[no-untyped-call]
+        return shown
 
     def loss(self, out: Tensor, batch: Batch) -> Tensor:
         """Return the mean loss of a batch."""
         assert batch.images is not None
-        return functional.mse_loss(self.shown(out), batch.images.to(out.device))
+        loss = self.config.loss
+        shown, truth = self.shown(out), batch.images.to(out.device)
+        if loss.kind == "error":
+            found = functional.mse_loss(shown, truth)
+        else:
+            found = functional.binary_cross_entropy(shown.clamp(1e-4, 1 - 1e-4), truth)
+        if loss.structural:
+            found = found + loss.structural * (1 - similarity(shown, truth).mean())
+        return found
 
     def right(self, out: Tensor, batch: Batch) -> float:
         """Return the sum of the batch's PSNR."""
@@ -137,6 +149,7 @@ class Reconstruct:
             truth = torch.from_numpy(self.images[list(part)][:, None]).to(out.device)
             shown = self.shown(out)
             psnr += float(psnr_db(shown, truth).sum())
+            ssim += float(similarity(shown, truth).sum())
             error += float(functional.mse_loss(shown, truth)) * len(part)
         n = len(data.labels)
         return Score(value=-error / n, n=n, psnr_db=psnr / n, ssim=ssim / n)
@@ -163,6 +176,41 @@ def psnr_db(shown: Tensor, truth: Tensor) -> Tensor:
     """Return each image's peak signal-to-noise ratio in dB, ``[B]``; intensities in [0, 1]."""
     error = (shown - truth).square().flatten(1).mean(1).clamp(min=1e-10)
     return -10 * error.log10()
+
+
+class _Clip(torch.autograd.Function):
+    """A number between 0 and 1; the gradient passes where it leads back between them."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor) -> Tensor:
+        ctx.save_for_backward(a)
+        return a.clamp(0, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Tensor:
+        (a,) = ctx.saved_tensors
+        grad: Tensor = grads[0]
+        return grad * (((a > 0) | (grad < 0)) & ((a < 1) | (grad > 0)))
+
+
+def similarity(a: Tensor, b: Tensor) -> Tensor:
+    """Return the structural similarity of images ``[B, 1, H, W]`` in [0, 1], ``[B]``.
+
+    Gaussian windows of 11 pixels, σ 1.5, where they lie whole within the image. Source: Wang,
+    Bovik, Sheikh and Simoncelli, "Image Quality Assessment", 2004, equation 13.
+    """
+    line = torch.exp(-torch.arange(-5.0, 6.0, device=a.device).square() / (2 * 1.5**2))
+    window = (line[:, None] * line)[None, None] / line.sum() ** 2
+
+    def mean(x: Tensor) -> Tensor:
+        return functional.conv2d(x, window)
+
+    mean_a, mean_b = mean(a), mean(b)
+    spread = mean(a * a) - mean_a.square() + mean(b * b) - mean_b.square()
+    both = mean(a * b) - mean_a * mean_b
+    found = (2 * mean_a * mean_b + 1e-4) * (2 * both + 9e-4)
+    found = found / ((mean_a.square() + mean_b.square() + 1e-4) * (spread + 9e-4))
+    return found.flatten(1).mean(1)
 
 
 def _parts(n: int, size: int) -> list[Sequence[int]]:

@@ -6,13 +6,13 @@ import hashlib
 import math
 import time
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dataset import TRAIN, Dataset, check_labels, fold, read, split
+from models.dataset import Dataset, check_labels, fold, read, split
 from models.network import Network, parse
 from models.store import Model, save
 from models.training import checkpoint
@@ -152,17 +152,13 @@ def _images(
     """Return a reconstructor's true images ``[n, H, W]``, None for a classifier."""
     if not isinstance(config, ReconstructorConfig):
         return None
-    from models.targets import open_targets
-
     if targets is None:
         raise SettingError("train reconstructor: --targets is missing, expected the true images")
-    opened = open_targets(targets)
-    images = np.empty((len(data.labels), *network.shapes[-1][1:]), np.float32)
-    for i, sample in enumerate(data.samples):
-        parts = PurePosixPath(sample.name).parts
-        assert sample.label is not None
-        images[i] = opened.image(sample.label, sample.path.stem, parts[0] if parts[2:] else TRAIN)
-    return images
+    import gzip
+
+    packed = gzip.decompress((Path(targets) / "train-images-idx3-ubyte.gz").read_bytes())
+    rows = np.frombuffer(packed, np.uint8, offset=16).reshape(-1, 28, 28)
+    return np.stack([rows[int(s.path.stem) - 1] for s in data.samples]).astype(np.float32) / 255
 
 
 def _fingerprint(training: Dataset, validation: Dataset | None) -> str:
