@@ -11,6 +11,7 @@ import contextlib
 import io
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,6 +80,9 @@ def read(folder: Path, recipe: str, data: str) -> State | None:
     path = folder / NAME
     if not path.is_file():
         return None
+    if not zipfile.is_zipfile(path):
+        # An old pickle would be read too, with a warning.
+        raise ModelError(f"{path}: is no checkpoint of ours (no ZIP archive)")
     try:
         found = torch.load(path, weights_only=True, map_location="cpu")
         if found.pop("format") != FORMAT:

@@ -177,11 +177,14 @@ class Trainer:
         penalty = objective.rate(self.module, spikes, len(out))
         self.optimiser.zero_grad(set_to_none=True)
         total = (loss + config.rate_penalty * penalty) * batch.share
+        out.retain_grad()
         total.backward()  # type: ignore[no-untyped-call]
-        watch.finite(self.module, loss.detach(), epoch, update)
+        where = f"training stopped at epoch {epoch + 1}, update {update + 1}"
+        watch.gradients(self.module, total.detach(), out, where)
         nn.utils.clip_grad_norm_(self.parameters, config.optimiser.clip)
         self.optimiser.step()
         self.module.clamp_delays()
+        watch.weights(self.module, where)
         if self.average is not None:
             self.average.update()
         n = len(batch.bins)

@@ -11,20 +11,33 @@ from torch import Tensor
 from models.module import SpikingModule
 from pipeline.errors import RetinaError
 
+_ADVICE = "expected a number: try a smaller optimiser.rate or optimiser.clip"
 
-def finite(module: SpikingModule, loss: Tensor, epoch: int, update: int) -> None:
-    """Raise RetinaError naming step and layer where loss, gradients or weights are not finite."""
-    where = f"training stopped at epoch {epoch + 1}, update {update + 1}"
-    for i, (name, parameter) in enumerate(named(module)):
-        del i
-        for what, values in (("", parameter.detach()), ("gradient of ", parameter.grad)):
-            if values is not None and not bool(torch.isfinite(values).all()):
-                raise RetinaError(
-                    f"{where}: {what}{name} is not finite; expected numbers: try a smaller "
-                    "optimiser.rate or optimiser.clip"
-                )
-    if not bool(torch.isfinite(loss)):
-        raise RetinaError(f"{where}: the loss is {float(loss)}, expected a number")
+
+def gradients(module: SpikingModule, loss: Tensor, out: Tensor, where: str) -> None:
+    """Raise RetinaError unless the loss and all gradients are finite, those of ``out`` included.
+
+    ``where`` is the update. What a sparse backward pass leaves out might hide a number that is
+    none: so the gradient that enters it is looked at too.
+    """
+    if not _finite(loss):
+        raise RetinaError(f"{where}: the loss is {float(loss)}, {_ADVICE}")
+    if out.grad is not None and not _finite(out.grad):
+        raise RetinaError(f"{where}: gradient of the output spikes is not finite, {_ADVICE}")
+    for name, parameter in named(module):
+        if parameter.grad is not None and not _finite(parameter.grad):
+            raise RetinaError(f"{where}: gradient of {name} is not finite, {_ADVICE}")
+
+
+def weights(module: SpikingModule, where: str) -> None:
+    """Raise RetinaError naming the first layer whose weights or delays are not finite."""
+    for name, parameter in named(module):
+        if not _finite(parameter):
+            raise RetinaError(f"{where}: {name} is not finite, {_ADVICE}")
+
+
+def _finite(values: Tensor) -> bool:
+    return bool(torch.isfinite(values).all())
 
 
 def named(module: SpikingModule) -> Iterable[tuple[str, Tensor]]:

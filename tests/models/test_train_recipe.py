@@ -107,5 +107,5 @@ def test_what_is_wrong_on_the_command_line() -> None:
         with pytest.raises(SettingError) as error:
             recipe.read(ClassifierConfig, None, [change])
         assert said in str(error.value)
-    with pytest.raises(SettingError, match="no such recipe, expected a file .* or classifier, "):
+    with pytest.raises(SettingError, match=r"no such recipe, expected a file .* or classifier, "):
         recipe.read(ClassifierConfig, "nothing")
