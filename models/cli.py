@@ -100,6 +100,27 @@ def reconstructor(
     _run(config, data, targets, out, fold, fresh, checkpoints, device, tensorboard)
 
 
+@train_app.command()
+def card(
+    model: Annotated[Path, typer.Argument(help="A trained model, its history (.json) beside it")],
+    identity: Annotated[
+        bool, typer.Option("--identity", help="Only bring the card's identity up to date")
+    ] = False,
+) -> None:
+    """Write a trained model's card and curve anew."""
+    from models import card as cards
+    from models.store import load
+    from models.training import files
+
+    if identity:
+        cards.renew(model)
+        return
+    record = files.read(model)
+    # A card that is of other weights is what this mends.
+    model.with_suffix(".md").unlink(missing_ok=True)
+    files.describe(model, load(model), record)
+
+
 def _run(
     config: AnyConfig,
     data: str,

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from models.card import check_card
 from models.network import MAX_DELAY_MS, Dense, Network, Shape, parse
 from models.neuron import CUBA, LIF, SRM
 from pipeline.errors import ModelError
@@ -180,7 +181,8 @@ def load(name_or_path: str | Path) -> Model:
     """Load a shipped model by its name, or any by its path.
 
     Raises ModelError where there is no such model, the file is not safetensors or not ours, has
-    another version, or where its weights do not fit its network or are not finite.
+    another version, where its weights do not fit its network or are not finite, or where the card
+    beside it is of another model.
     """
     shipped = str(name_or_path) in SHIPPED
     path = WEIGHTS_DIR / f"{name_or_path}.safetensors" if shipped else Path(name_or_path)
@@ -217,6 +219,7 @@ def load(name_or_path: str | Path) -> Model:
         described.intensity,
     )
     check(model, str(path), described.input_shape)
+    check_card(path, needed=shipped)
     return model
 
 

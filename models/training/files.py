@@ -1,4 +1,9 @@
-"""What stands beside a trained model: how the training went, as numbers."""
+"""What stands beside a trained model: its history, the curve of it, and a card.
+
+NAME.json   everything about the training as numbers
+NAME.svg    loss and accuracy over the epochs
+NAME.md     the model's card (``models.card``), to be read, completed and kept
+"""
 
 from __future__ import annotations
 
@@ -7,43 +12,100 @@ from typing import Any
 
 import msgspec
 
-from models.training.config import AnyConfig
+from models.store import Model
+from models.training.config import AnyConfig, ClassifierConfig, ReconstructorConfig
+from models.training.curve import curve
+from models.training.draft import draft
+from models.training.machine import machine
+from models.training.objective import Score
 from models.training.parallel import Group
-from models.training.recipe import to_dict
-from models.training.run import Job, Trained
+from models.training.recipe import build, to_dict
+from models.training.run import Fold, Job, Trained
+from models.training.trainer import Epoch
 from pipeline.errors import ModelError, SettingError
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A training's history as it is written.
+
+    data         name of the folder; ``validation`` names the recordings held back
+    processes, device, machine   what it ran on
+    score        of the weights that were kept
+    """
+
+    config: dict[str, Any]
+    data: str
+    fold: Fold | None
+    processes: int
+    device: str
+    seconds: float
+    score: Score | None
+    training: int
+    validation: list[str]
+    epochs: list[Epoch]
+    machine: dict[str, str] = {}
+
+    @property
+    def settings(self) -> AnyConfig:
+        """The config, typed."""
+        if self.config.get("task") == "reconstructor":
+            return build(ReconstructorConfig, self.config, "history")
+        return build(ClassifierConfig, self.config, "history")
 
 
 def writable(out: Path) -> None:
     """Raise SettingError unless a model can be written to ``out``; make its folder."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with out.with_name(out.name + ".partial").open("wb"):
-            pass
-        out.with_name(out.name + ".partial").unlink()
-    except OSError as error:
-        raise SettingError(f"--out {out}: {error.strerror}, expected a writable place") from None
     if out.suffix != ".safetensors":
         raise SettingError(f"--out {out}: expected a name that ends in .safetensors")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial = out.with_name(out.name + ".partial")
+        partial.touch()
+        partial.unlink()
+    except OSError as error:
+        raise SettingError(f"--out {out}: {error.strerror}, expected a writable place") from None
 
 
 def write(trained: Trained, config: AnyConfig, job: Job, group: Group) -> None:
-    """Write the history beside the model, ``NAME.json``; raises ModelError where it cannot be."""
+    """Write what stands beside the model; raises ModelError where it cannot be written."""
     assert job.out is not None
-    history: dict[str, Any] = {
-        "config": to_dict(config),
-        "data": job.data,
-        "fold": msgspec.to_builtins(job.fold),
-        "processes": group.world,
-        "device": group.device.type,
-        "seconds": round(trained.seconds, 1),
-        "score": msgspec.to_builtins(trained.score),
-        "training": len(trained.training),
-        "validation": trained.validation,
-        "epochs": msgspec.to_builtins(trained.history),
-    }
-    path = job.out.with_suffix(".json")
+    record = Record(
+        config=to_dict(config),
+        data=Path(job.data).name,
+        fold=job.fold,
+        processes=group.world,
+        device=group.device.type,
+        seconds=round(trained.seconds, 1),
+        score=trained.score,
+        training=len(trained.training),
+        validation=trained.validation,
+        epochs=trained.history,
+        machine=machine(group.device.type),
+    )
+    _put(job.out.with_suffix(".json"), msgspec.json.format(msgspec.json.encode(record), indent=1))
+    describe(job.out, trained.model, record)
+
+
+def read(out: Path) -> Record:
+    """Read the history beside the model ``out``; raises ModelError."""
+    path = out.with_suffix(".json")
     try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(history), indent=2))
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+    except msgspec.DecodeError as error:
+        raise ModelError(f"{path}: is no history of a training: {error}") from None
+
+
+def describe(out: Path, model: Model, record: Record) -> None:
+    """Write curve and card of the model ``out``."""
+    if record.epochs:
+        _put(out.with_suffix(".svg"), curve(record.epochs, out.stem).encode())
+    _put(out.with_suffix(".md"), draft(out, model, record).encode())
+
+
+def _put(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
     except OSError as error:
         raise ModelError(f"{path}: cannot be written: {error.strerror}") from None

@@ -190,7 +190,8 @@ class _Clip(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Tensor:
         (a,) = ctx.saved_tensors
         grad: Tensor = grads[0]
-        return grad * (((a > 0) | (grad < 0)) & ((a < 1) | (grad > 0)))
+        back: Tensor = grad * (((a > 0) | (grad < 0)) & ((a < 1) | (grad > 0)))
+        return back
 
 
 def similarity(a: Tensor, b: Tensor) -> Tensor:

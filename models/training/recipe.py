@@ -7,6 +7,7 @@ the file, the key, the value and what is right.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 import types
 import typing
@@ -23,6 +24,8 @@ from pipeline.settings import describe
 RECIPES_DIR = Path(__file__).parents[1] / "recipes"
 """Where the shipped recipes lie."""
 
+_IN_CARD = re.compile(r"^```toml\n# recipe\n(.*?)^```", re.M | re.S)
+
 C = TypeVar("C", bound=Config)
 
 
@@ -32,9 +35,10 @@ def shipped() -> list[str]:
 
 
 def read(kind: type[C], name: str | None = None, changes: Sequence[str] = ()) -> C:
-    """Return the config that a recipe (a shipped name or a file) and ``KEY=VALUE`` describe.
+    """Return the config that a recipe and ``KEY=VALUE`` describe.
 
-    Without a recipe, the defaults. Raises SettingError.
+    A recipe is a shipped name, a file (.toml), or a model's card (.md) with one in it. Without a
+    recipe, the defaults. Raises SettingError.
     """
     values, where = _load(name) if name is not None else ({}, "recipe")
     config = build(kind, values, where)
@@ -72,7 +76,13 @@ def to_toml(config: AnyConfig | Config) -> str:
 def _load(name: str) -> tuple[dict[str, Any], str]:
     path = RECIPES_DIR / f"{name}.toml" if name in shipped() else Path(name)
     try:
-        return tomllib.loads(path.read_text("utf-8")), str(path.name if name != str(path) else path)
+        text = path.read_text("utf-8")
+        if path.suffix == ".md":
+            found = _IN_CARD.search(text)
+            if found is None:
+                raise SettingError(f"--recipe {name}: holds no recipe, expected a model's card")
+            text = found[1]
+        return tomllib.loads(text), path.name if path.parent == RECIPES_DIR else name
     except FileNotFoundError:
         raise SettingError(
             f"--recipe {name}: no such recipe, expected a file (.toml) or {', '.join(shipped())}"

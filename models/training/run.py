@@ -102,6 +102,8 @@ def train(config: AnyConfig, job: Job, group: Group, told: Told = lambda *_: Non
     if job.out is not None:
         model = replace(model, name=job.out.stem)
         if group.leads:
+            # What stands beside it is of the model before.
+            job.out.with_suffix(".md").unlink(missing_ok=True)
             save(model, job.out)
             if job.checkpoints is not None:
                 checkpoint.remove(job.checkpoints)
@@ -158,7 +160,7 @@ def _images(
 
     packed = gzip.decompress((Path(targets) / "train-images-idx3-ubyte.gz").read_bytes())
     rows = np.frombuffer(packed, np.uint8, offset=16).reshape(-1, 28, 28)
-    return np.stack([rows[int(s.path.stem) - 1] for s in data.samples]).astype(np.float32) / 255
+    return np.stack([rows[int(s.path.stem) - 1] for s in data.samples]).astype(np.float32) / np.float32(255)
 
 
 def _fingerprint(training: Dataset, validation: Dataset | None) -> str:
