@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,7 +22,9 @@ from pipeline.errors import RetinaError
 
 if TYPE_CHECKING:
     from models.evaluate import Evaluation
+    from models.module import SpikingModule
     from models.training.config import AnyConfig
+    from models.training.trainer import Epoch
 
 train_app = typer.Typer(no_args_is_help=True, help="Train a network on recordings.")
 
@@ -134,6 +137,7 @@ def _run(
 ) -> None:
     from models.device import pick
     from models.training import files, parallel, progress
+    from models.training.board import board
     from models.training.run import Fold, Job, train
 
     # Asked before the hours, not after them.
@@ -149,8 +153,16 @@ def _run(
     console = Console(stderr=True)
     with parallel.group(pick(device)) as group:
         console.quiet = not group.leads
-        with progress.shown(config.epochs, console) as told:
-            trained = train(config, job, group, told)
+        with contextlib.ExitStack() as stack:
+            told = [stack.enter_context(progress.shown(config.epochs, console))]
+            if tensorboard is not None and group.leads:
+                told.append(stack.enter_context(board(tensorboard)))
+
+            def tell(epoch: Epoch, module: SpikingModule) -> None:
+                for tells in told:
+                    tells(epoch, module)
+
+            trained = train(config, job, group, tell)
         if not group.leads:
             return
         files.write(trained, config, job, group)

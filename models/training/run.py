@@ -160,7 +160,8 @@ def _images(
 
     packed = gzip.decompress((Path(targets) / "train-images-idx3-ubyte.gz").read_bytes())
     rows = np.frombuffer(packed, np.uint8, offset=16).reshape(-1, 28, 28)
-    return np.stack([rows[int(s.path.stem) - 1] for s in data.samples]).astype(np.float32) / np.float32(255)
+    found = np.stack([rows[int(s.path.stem) - 1] for s in data.samples]).astype(np.float32)
+    return found / np.float32(255)
 
 
 def _fingerprint(training: Dataset, validation: Dataset | None) -> str:

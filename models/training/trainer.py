@@ -6,6 +6,7 @@ times as cheap and teaches the network to answer early; the last see the whole w
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ from models.event_module import EventModule
 from models.module import SpikingModule, dense
 from models.network import Network
 from models.store import Model
-from models.training import checkpoint, objective, watch
+from models.training import checkpoint, memory, objective, watch
 from models.training.batches import Batch, Batches, whole
 from models.training.config import AnyConfig, ReconstructorConfig
 from models.training.objective import Objective, Score
@@ -145,7 +146,7 @@ class Trainer:
         layers = len(self.network.layers)
         sums = [0.0] * (3 + layers)
         for update, batch in enumerate(self.batches.epoch(epoch)):
-            found = self._update(batch, epoch, update)
+            found = self._within_memory(batch, epoch, update)
             # A part that only takes its turn does not count.
             n = len(batch.bins) if batch.share else 0
             sums = [a + b * (n > 0) for a, b in zip(sums, [n, *found], strict=True)]
@@ -163,6 +164,15 @@ class Trainer:
             spikes=[s / count for s in spikes],
             seconds=time.monotonic() - started,
             score=score,
+        )
+
+    def _within_memory(self, batch: Batch, epoch: int, update: int) -> list[float]:
+        with contextlib.suppress(torch.OutOfMemoryError):
+            return self._update(batch, epoch, update)
+        # Outside of the handler, which would hold on to the tensors of the update.
+        self.optimiser.zero_grad(set_to_none=True)
+        raise memory.out_of_memory(
+            self.config.batch, self.group.world, lambda: memory.measure(self.module, batch)
         )
 
     def _update(self, batch: Batch, epoch: int, update: int) -> list[float]:

@@ -1,4 +1,4 @@
-"""Numbers that are not finite, caught at the update that made them; the batch that would fit."""
+"""Numbers that are not finite, caught at the update that made them."""
 
 from __future__ import annotations
 
@@ -47,13 +47,3 @@ def named(module: SpikingModule) -> Iterable[tuple[str, Tensor]]:
             tensor = cast("Tensor", parameter)
             if tensor.requires_grad:
                 yield f"layers.{i}.{what}", tensor
-
-
-def fitting_batch(batch: int, base: int, one: int, room: int) -> int:
-    """Return ``batch`` halved until ``base`` + n · ``one`` bytes fit in ``room``; 0: not even one.
-
-    ``base`` is what the network takes without recordings, ``one`` what each recording adds.
-    """
-    while batch and base + batch * one > room:
-        batch //= 2
-    return batch

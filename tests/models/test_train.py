@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import msgspec
 import numpy as np
 import pytest
@@ -9,12 +12,14 @@ import torch
 
 from models.module import SpikingModule
 from models.network import parse
-from models.training import trainer, watch
+from models.training import memory, trainer, watch
+from models.training.board import board
 from models.training.config import ClassifierConfig, Validation
+from models.training.memory import Need, fitting_batch
 from models.training.parallel import Group
 from models.training.run import Fold, Job, Trained, train
 from models.training.trainer import Epoch
-from pipeline.errors import RecordingError, RetinaError, SettingError
+from pipeline.errors import DeviceError, RecordingError, RetinaError, SettingError
 
 ALONE = Group(torch.device("cpu"))
 
@@ -128,11 +133,36 @@ def test_every_parameter_is_watched() -> None:
 
 
 def test_the_batch_that_fits() -> None:
-    assert watch.fitting_batch(64, 10, 1, 100) == 64
-    assert watch.fitting_batch(64, 10, 2, 100) == 32
-    assert watch.fitting_batch(64, 10, 90, 100) == 1
-    assert watch.fitting_batch(64, 10, 91, 100) == 0
-    assert watch.fitting_batch(48, 0, 10, 130) == 12
+    assert fitting_batch(64, Need(10, 1, 100)) == 64
+    assert fitting_batch(64, Need(10, 2, 100)) == 32
+    assert fitting_batch(64, Need(10, 80, 100)) == 1
+    assert fitting_batch(64, Need(10, 81, 100)) == 0
+    assert fitting_batch(48, Need(0, 10, 140)) == 12
+
+
+@pytest.mark.parametrize(
+    ("need", "said"),
+    [
+        (Need(10, 10, 1000), r"with batch = 10; batch = 5 would fit \(--set batch=5\)"),
+        (Need(10, 400, 1000), r"with batch = 10; batch = 2 would fit"),
+        (Need(10, 2000, 1000), "not even one recording fits"),
+    ],
+)
+def test_cuda_out_of_memory_says_what_fits(
+    monkeypatch: pytest.MonkeyPatch, need: Need, said: str
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(trainer.Trainer, "_update", full)
+    monkeypatch.setattr(memory, "measure", lambda *_: need)
+    with pytest.raises(DeviceError, match=said):
+        run(SMALL)
+
+
+def test_memory_shared_by_processes() -> None:
+    error = memory.out_of_memory(64, 4, lambda: Need(0, 100, 1000))
+    assert "batch = 64 over 4 processes; batch = 32 would fit" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -158,3 +188,25 @@ def test_folds_that_are_none(text: str) -> None:
     with pytest.raises(SettingError, match="expected K/N"):
         Fold.parse(text)
     assert Fold.parse("2/5") == Fold(2, 5)
+
+
+def test_tensorboard_gets_figures_and_weights(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="TensorBoard is optional")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with board(tmp_path) as told:
+        train(changed(SMALL, epochs=2), Job(data="samples"), ALONE, told)
+    found = EventAccumulator(str(tmp_path)).Reload()
+    assert [s.step for s in found.Scalars("loss/training")] == [1, 2]
+    assert len(found.Scalars("validation/accuracy")) == 1
+    assert found.Scalars("spikes/layer 0")[0].value > 0
+    assert found.Tags()["histograms"] == ["layers.0.weight", "layers.1.weight"]
+
+
+def test_tensorboard_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with (
+        pytest.raises(SettingError, match=r"pip install 'silicon-retina\[train\]'"),
+        board(tmp_path),
+    ):
+        pass
