@@ -28,7 +28,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class ClassifierLoss(Part, frozen=True):
-    """What a classifier is asked for (``models.losses``).
+    """What a classifier is asked for (``models.training.losses``).
 
     kind             cross_entropy: of the output spike counts; early: the same at every moment;
                      spike_count: SLAYER's counts; van_rossum: SLAYER's spike times, of trains
@@ -49,7 +49,7 @@ class ClassifierLoss(Part, frozen=True):
 
 
 class ReconstructorLoss(Part, frozen=True):
-    """What a reconstructor is asked for (``models.losses``).
+    """What a reconstructor is asked for.
 
     kind         error: mean square of intensities; cross_entropy: of intensities taken as
                  probabilities

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from models.dataset import Dataset
 from models.module import SpikingModule
+from models.training import losses
 from models.training.batches import Batch, whole
 from models.training.config import AnyConfig, ClassifierConfig, ReconstructorConfig
 
@@ -64,14 +65,23 @@ class Classify:
 
     def loss(self, out: Tensor, batch: Batch) -> Tensor:
         """Return the mean loss of a batch."""
-        loss = self.config.loss
-        per_100_ms = 100 / (len(out) * self.config.neuron.ts_ms)
-        counts = out.flatten(2).sum(0)
-        return functional.cross_entropy(
-            counts * (loss.gain * per_100_ms),
-            batch.labels.to(out.device),
-            label_smoothing=loss.smoothing,
+        loss, ts_ms = self.config.loss, self.config.neuron.ts_ms
+        labels = batch.labels.to(out.device)
+        if loss.kind == "cross_entropy":
+            return losses.count_cross_entropy(out, labels, loss.gain, ts_ms, loss.smoothing)
+        if loss.kind == "early":
+            moments = loss.every_ms, loss.from_ms
+            return losses.early_cross_entropy(
+                out, labels, loss.gain, ts_ms, loss.smoothing, *moments
+            )
+        classes = out.shape[2]
+        desired = losses.desired_counts(
+            labels, classes, len(out), ts_ms, true=loss.true, false=loss.false
         )
+        if loss.kind == "spike_count":
+            return losses.spike_count(out, desired)
+        trains = losses.even_trains(desired, len(out))
+        return losses.van_rossum(out, trains, self.config.neuron)
 
     def right(self, out: Tensor, batch: Batch) -> float:
         """Return how many answers were right."""

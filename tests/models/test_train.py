@@ -14,7 +14,7 @@ from models.module import SpikingModule
 from models.network import parse
 from models.training import memory, trainer, watch
 from models.training.board import board
-from models.training.config import ClassifierConfig, Validation
+from models.training.config import ClassifierConfig, ClassifierLoss, Validation
 from models.training.memory import Need, fitting_batch
 from models.training.parallel import Group
 from models.training.run import Fold, Job, Trained, train
@@ -210,3 +210,10 @@ def test_tensorboard_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         board(tmp_path),
     ):
         pass
+
+
+@pytest.mark.parametrize("kind", ["cross_entropy", "early", "spike_count", "van_rossum"])
+def test_every_loss_falls(kind: str) -> None:
+    loss = ClassifierLoss(kind=kind)  # type: ignore[arg-type]
+    _, told = run(changed(SMALL, epochs=3, loss=loss, rate_penalty=0.0, full_epochs=0))
+    assert told[2].loss < told[0].loss
