@@ -6,16 +6,15 @@ Seeded by the generator that is passed in: the same state gives the same events.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+import msgspec
 import numba
 import numpy as np
 
 from pipeline.events import EVENT, Events, empty_events
 
 
-@dataclass(frozen=True, slots=True)
-class Augmentation:
+class Augmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far a recording may be changed; each value is drawn anew for each recording.
 
     shift_px        uniform in ± this, x and y each
@@ -36,7 +35,7 @@ class Augmentation:
     add: float = 0.05
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
+        for name in self.__struct_fields__:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"augmentation's {name} is {value!r}, expected 0 or more")

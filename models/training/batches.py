@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from models.augment import augment
 from models.dataset import Dataset
 from models.network import Network
 from models.training.config import AnyConfig
+from models.training.shift import draw, shift_events, shift_image
 from pipeline.binning import Bins, bin_events
 from recordings.nmnist import SENSOR
 
@@ -89,19 +91,28 @@ class Batches:
         hidden = self.network.shapes[1:-1]
         drops = config.dropout > 0
         masks = [torch.empty((len(chosen), *shape)) for shape in hidden] if drops else None
+        images = None if self.images is None else self.images[chosen]
         bins = []
         for b, i in enumerate(chosen.tolist()):
             rng = np.random.default_rng([config.seed, epoch, _RECORDING, i])
             begin = 0 if full else int(rng.choice(SACCADES_US))
-            events = augment(self.data.events(i), SENSOR, config.augmentation, rng)
+            events = self.data.events(i)
+            if images is None:
+                events = augment(events, SENSOR, config.augmentation, rng)
+            else:
+                # The image has to move with its events, so that neither is moved in between.
+                by = draw(config.augmentation.shift_px, rng)
+                still = msgspec.structs.replace(config.augmentation, shift_px=0.0)
+                events = augment(shift_events(events, by, SENSOR), SENSOR, still, rng)
+                images[b] = shift_image(images[b], by)
             bins.append(bin_events(events, height, width, config.bin_us, n_bins, begin))
             for mask in masks or ():
                 # One mask a recording: a synapse that is gone stays gone for the recording.
                 kept = rng.random(mask.shape[1:], np.float32) >= config.dropout
                 mask[b] = torch.from_numpy(kept) / (1 - config.dropout)
         labels = torch.tensor([self.data.labels[i] for i in chosen.tolist()])
-        images = None if self.images is None else torch.from_numpy(self.images[chosen][:, None])
-        return Batch(chosen, bins, labels, masks, images, share)
+        truth = None if images is None else torch.from_numpy(images[:, None])
+        return Batch(chosen, bins, labels, masks, truth, share)
 
 
 def whole(data: Dataset, network: Network, config: AnyConfig, chosen: Sequence[int]) -> list[Bins]:

@@ -177,6 +177,19 @@ class ReconstructorConfig(Config, frozen=True):
     network: str = "2-10c5-10c3-5c3p0-1c3p0"
     loss: ReconstructorLoss = ReconstructorLoss()
     intensity: Intensity = Intensity()
+    augmentation: Augmentation = Augmentation(
+        shift_px=2.0, rotate_deg=0.0, scale=0.0, shear=0.0, jitter_us=0.0, drop=0.0, add=0.0
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("rotate_deg", "scale", "shear"):
+            value = getattr(self.augmentation, name)
+            if value:
+                raise ValueError(
+                    f"augmentation.{name} = {value}: a reconstructor's true image is moved by "
+                    "whole pixels alone, expected 0"
+                )
 
 
 AnyConfig: TypeAlias = ClassifierConfig | ReconstructorConfig

@@ -124,7 +124,8 @@ def _fill(kind: Any, values: Any, where: str, prefix: str, text: bool) -> Any:
         if value is None:
             continue
         if _structs(hints[key]):
-            fields[key] = _fill(hints[key], value, where, f"{prefix}{key}.", text)
+            part = _completed(kind, key, value)
+            fields[key] = _fill(hints[key], part, where, f"{prefix}{key}.", text)
             continue
         try:
             fields[key] = msgspec.convert(value, hints[key], strict=not text)
@@ -136,6 +137,17 @@ def _fill(kind: Any, values: Any, where: str, prefix: str, text: bool) -> Any:
         return kind(**fields)
     except (TypeError, ValueError) as error:
         raise SettingError(f"{where}: {f'{name}: ' if name else ''}{error}") from None
+
+
+def _completed(kind: Any, key: str, value: Any) -> Any:
+    """Return ``value`` with what it leaves out from the part that ``kind`` has by default."""
+    default = next(f.default for f in msgspec.structs.fields(kind) if f.name == key)
+    if not isinstance(value, Mapping) or not isinstance(default, msgspec.Struct):
+        return value
+    plain = msgspec.to_builtins(default)
+    if "kind" in plain and default.__struct_config__.tag and value.get("kind") != plain["kind"]:
+        return value
+    return {**plain, **value}
 
 
 def _structs(hint: Any) -> list[type[msgspec.Struct]]:
