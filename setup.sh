@@ -75,11 +75,21 @@ dev)
     .venv/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
     ;;
 bench)
-    .venv/bin/pip install --quiet --disable-pip-version-check --editable '.[bench]'
-    # norse asks for torchvision, which it does not need here and whose builds pull in CUDA.
-    .venv/bin/pip install --quiet --disable-pip-version-check nir
-    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps nirtorch norse ||
-        say "setup: norse could not be installed; it is left out of the comparison"
+    # What the simulators need of their own; torchvision, torchaudio and the like are not among it.
+    install() { .venv/bin/pip install --quiet --disable-pip-version-check "$@"; }
+    peer() {
+        name=$1
+        shift
+        "$@" || say "setup: $name could not be installed; it is left out of the comparison"
+    }
+    norse() { install nir && install --no-deps nirtorch norse; }
+    spikingjelly() { install loguru && install --no-deps spikingjelly; }
+    sinabs() { install nir matplotlib pbr && install --no-deps nirtorch sinabs; }
+    install --editable '.[bench]' || say "setup: 'bench' could not be installed"
+    peer snntorch install snntorch
+    peer norse norse
+    peer spikingjelly spikingjelly
+    peer sinabs sinabs
     ;;
 *)
     say "usage: sh setup.sh run|dev|bench"

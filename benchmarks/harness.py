@@ -24,14 +24,14 @@ BENCHMARKS = {
     "transport": "one process to another: ours, bare pyzmq, dv-processing",
     "bins": "source to bins in two processes, lossless",
     "binning": "1 ms bins on three sensors: ours, numpy, torch, a plain numba loop",
-    "step": "one 1 ms step of a network: ours, torch, snnTorch, norse",
+    "step": "one 1 ms step of a network: ours, torch, snnTorch, norse, spikingjelly, sinabs",
     "chain": "events to label through five processes in real time",
 }
 """What can be measured, by name; ``benchmarks.<name>`` has ``rows(quick)``."""
 
 _PACKAGES = (
     "silicon-retina", "numpy", "numba", "torch", "pyzmq", "msgspec", "dv-processing",
-    "snntorch", "norse",
+    "snntorch", "norse", "spikingjelly", "sinabs",
 )  # fmt: skip
 
 
