@@ -2,10 +2,11 @@
 
 BIN := .venv/bin
 
-.PHONY: help demo test test-all check format bench clean
+.PHONY: help demo train-quick test test-all check format bench clean
 
 help:
 	@echo "make demo      watch real recordings stream through the network that names each digit"
+	@echo "make train-quick  train a small network on real recordings, a few minutes"
 	@echo "make test      run the tests"
 	@echo "make test-all  run the slow ones too"
 	@echo "make check     lint, format and types"
@@ -14,6 +15,10 @@ help:
 
 demo: .venv/.ready
 	$(BIN)/retina demo
+
+train-quick: .venv/.ready
+	$(BIN)/retina train classifier --recipe quick --out runs/quick.safetensors
+	$(BIN)/retina evaluate runs/quick.safetensors samples --split Test
 
 test: .venv/.ready-dev
 	QT_QPA_PLATFORM=offscreen $(BIN)/pytest -m "not slow"

@@ -36,7 +36,9 @@ def _train() -> None:
 
 Data = Annotated[
     str,
-    typer.Option(metavar="DIR", help="Folder of [<split>/]<label>/NNNNN.bin, or samples"),
+    typer.Option(
+        metavar="DIR", help="Folder of [<split>/]<label>/NNNNN.bin, samples, or tonic:DIR"
+    ),
 ]
 Out = Annotated[Path, typer.Option(metavar="FILE", help="Where the model goes (.safetensors)")]
 Recipe = Annotated[

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from pipeline.errors import RecordingError
+from pipeline.errors import RecordingError, SettingError
 from pipeline.events import Events
 from recordings.folder import Sample, open_samples
+
+TONIC = "tonic:"
+"""What a folder's name begins with that tonic is to fill."""
 
 TRAIN = "Train"
 """The split that is trained on where a folder has splits."""
@@ -64,12 +67,38 @@ class Dataset(NamedTuple):
         )
 
 
+def locate(folder: str | Path) -> str | Path:
+    """Return the folder that ``tonic:DIR`` stands for, after downloading N-MNIST there; else as is.
+
+    Raises SettingError where tonic is not installed, RecordingError where the download failed.
+    """
+    name = str(folder)
+    if not name.startswith(TONIC):
+        return folder
+    root = Path(name.removeprefix(TONIC))
+    try:
+        from tonic.datasets import NMNIST
+    except ImportError:
+        raise SettingError(
+            f"--data {name}: tonic is not installed, expected it from: "
+            "pip install 'silicon-retina[data]'"
+        ) from None
+    try:
+        for train in (True, False):
+            NMNIST(save_to=str(root), train=train)
+    except (OSError, RuntimeError) as error:
+        raise RecordingError(f"--data {name}: N-MNIST cannot be downloaded: {error}") from None
+    return root / "NMNIST"
+
+
 def read(folder: str | Path, cache_mb: int = 1024) -> Dataset:
     """List the split ``Train`` under ``folder`` where it has one, else every recording.
 
-    ``samples`` are the recordings that ship. Nothing is read yet. Raises RecordingError as
-    ``recordings.folder.open_samples`` does, and where a recording has no label.
+    ``samples`` are the recordings that ship, ``tonic:DIR`` the whole of N-MNIST (``locate``).
+    Nothing is read yet. Raises RecordingError as ``recordings.folder.open_samples`` does, and
+    where a recording has no label.
     """
+    folder = locate(folder)
     found = open_samples(folder)
     ours = [s for s in found if s.name.startswith(f"{TRAIN}/")]
     labels = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.dataset import Cache, check_labels, fold, read, split
-from pipeline.errors import RecordingError
+from models.dataset import Cache, check_labels, fold, locate, read, split
+from pipeline.errors import RecordingError, SettingError
 from recordings.folder import SAMPLES_DIR, samples
 
 
@@ -77,3 +79,26 @@ def test_labels_and_classes_must_agree(tmp_path: Path) -> None:
     shutil.copy(data.samples[0].path, tmp_path / "a.bin")
     with pytest.raises(RecordingError, match=r"a\.bin has no label"):
         read(tmp_path / "a.bin")
+
+
+def test_tonic_fills_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tonic.datasets", None)
+    with pytest.raises(SettingError, match=r"tonic is not installed, .*silicon-retina\[data\]"):
+        read(f"tonic:{tmp_path}")
+
+    def download(save_to: str, train: bool) -> None:
+        if train:
+            shutil.copytree(SAMPLES_DIR / "Train", Path(save_to) / "NMNIST" / "Train")
+
+    module = types.ModuleType("tonic.datasets")
+    monkeypatch.setattr(module, "NMNIST", download, raising=False)
+    monkeypatch.setitem(sys.modules, "tonic.datasets", module)
+    assert len(read(f"tonic:{tmp_path}").names) == 50
+    assert locate("samples") == "samples"
+
+    def broken(save_to: str, train: bool) -> None:
+        raise RuntimeError("no way out")
+
+    monkeypatch.setattr(module, "NMNIST", broken)
+    with pytest.raises(RecordingError, match="N-MNIST cannot be downloaded: no way out"):
+        read(f"tonic:{tmp_path}")
