@@ -12,6 +12,7 @@ from pipeline.packets import (
     ImagePacket,
     Packet,
     PredictionPacket,
+    ReconstructionPacket,
     SpikePacket,
 )
 from pipeline.settings import Settings
@@ -27,6 +28,7 @@ __all__ = [
     "Node",
     "Packet",
     "PredictionPacket",
+    "ReconstructionPacket",
     "Settings",
     "SourceNode",
     "SpikePacket",

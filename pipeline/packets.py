@@ -1,4 +1,4 @@
-"""The packets that travel between nodes: five kinds, a typed header each and one raw payload.
+"""The packets that travel between nodes: six kinds, a typed header each and one raw payload.
 
 Payloads are raw little-endian buffers that are read in place (how they travel: ``pipeline.wire``)::
 
@@ -7,6 +7,7 @@ Payloads are raw little-endian buffers that are read in place (how they travel: 
     S spikes    offsets u4 [n_bins + 1], index u4 [n], count u1 [n]: sparse counts, bin by bin
     P prediction  counts i8 [n_classes], score f4 [n_classes]
     I image     u1 [height, width, channels]
+    R reconstruction  f4 [height, width] in [0, 1]
     G gaze      n × GAZE (t, x, y)
 
 Every packet states the interval ``[t_begin, t_end)`` of event time that it covers, so that
@@ -89,6 +90,18 @@ class ImageHeader(Header, array_like=True, kw_only=True, gc=False):
     height: int
     width: int
     channels: int
+
+
+class ReconstructionHeader(Header, array_like=True, kw_only=True, gc=False):
+    """Header of a reconstructed image: what a network makes of ``[t_begin, t_end)``.
+
+    ``window_us`` is the length that the interval has when ``final``.
+    """
+
+    height: int
+    width: int
+    final: bool
+    window_us: int
 
 
 class GazeHeader(Header, array_like=True, kw_only=True, gc=False):
@@ -315,6 +328,41 @@ class ImagePacket(Packet):
             )
 
 
+class ReconstructionPacket(Packet):
+    """The image that a network makes of a window of events, so far or ``final``."""
+
+    __slots__ = ()
+    kind = "reconstruction"
+    code = ord("R")
+    header_type = ReconstructionHeader
+    header: ReconstructionHeader
+
+    @classmethod
+    def of(cls, pixels: NDArray[np.float32], header: ReconstructionHeader) -> Self:
+        """Build from intensities ``pixels`` [height, width] in [0, 1]."""
+        header.height, header.width = pixels.shape
+        return cls(header, np.ascontiguousarray(pixels, np.float32))
+
+    @property
+    def pixels(self) -> NDArray[np.float32]:
+        """The intensities, 0 black to 1 white, ``[height, width] f4``."""
+        head = self.header
+        return np.frombuffer(self.payload, np.float32).reshape(head.height, head.width)
+
+    def check(self, nbytes: int) -> None:
+        """Raise PacketError where the header and a payload of ``nbytes`` cannot be true."""
+        super().check(nbytes)
+        head = self.header
+        _check_side(head.width, head.height)
+        if 4 * head.width * head.height != nbytes:
+            raise PacketError(f"{head.width}×{head.height} intensities do not make {nbytes} bytes")
+        if not 0 <= head.window_us < _ERA:
+            raise PacketError(f"a window of {head.window_us} µs is none")
+        # Compared so that what is no number fails as well.
+        if not ((pixels := self.pixels) >= 0).all() or not (pixels <= 1).all():
+            raise PacketError("an intensity lies outside 0 to 1")
+
+
 class GazePacket(Packet):
     """Where the retina was pointed over an interval."""
 
@@ -346,6 +394,7 @@ KINDS: tuple[type[Packet], ...] = (
     SpikePacket,
     PredictionPacket,
     ImagePacket,
+    ReconstructionPacket,
     GazePacket,
 )
 """Every kind of packet."""

@@ -21,6 +21,8 @@ from pipeline.packets import (
     Packet,
     PredictionHeader,
     PredictionPacket,
+    ReconstructionHeader,
+    ReconstructionPacket,
     SpikeHeader,
     SpikePacket,
 )
@@ -169,6 +171,25 @@ def image_packets(draw: st.DrawFn) -> ImagePacket:
 
 
 @st.composite
+def reconstruction_packets(draw: st.DrawFn) -> ReconstructionPacket:
+    """Draw reconstructions, of one frame and of two."""
+    shape = (draw(st.integers(1, 40)), draw(st.sampled_from([1, 7, 1000])))
+    pixels = draw(
+        hnp.arrays(
+            np.float32, shape, elements=st.floats(0, 1, width=32), fill=st.floats(0, 1, width=32)
+        )
+    )
+    header = ReconstructionHeader(
+        height=0,
+        width=0,
+        final=draw(st.booleans()),
+        window_us=draw(st.integers(0, 2**40)),
+        **draw(heads()),
+    )
+    return ReconstructionPacket.of(pixels, header)
+
+
+@st.composite
 def gaze_packets(draw: st.DrawFn) -> GazePacket:
     """Draw gaze samples."""
     gaze = np.zeros(draw(st.integers(0, 20)), GAZE)
@@ -180,5 +201,10 @@ def gaze_packets(draw: st.DrawFn) -> GazePacket:
 def packets() -> st.SearchStrategy[Packet]:
     """Draw packets of every kind."""
     return st.one_of(
-        event_packets(), spike_packets(), prediction_packets(), image_packets(), gaze_packets()
+        event_packets(),
+        spike_packets(),
+        prediction_packets(),
+        image_packets(),
+        reconstruction_packets(),
+        gaze_packets(),
     )

@@ -24,6 +24,7 @@ from pipeline.packets import (
     ImagePacket,
     Packet,
     PredictionPacket,
+    ReconstructionPacket,
     SpikePacket,
 )
 from pipeline.wire import INLINE, PROTOCOL_VERSION, decode, decode_at, encode, extent
@@ -73,6 +74,9 @@ def touch(packet: Packet) -> None:
         case ImagePacket():
             assert packet.pixels.shape == (head.height, head.width, head.channels)
             packet.pixels.sum()
+        case ReconstructionPacket():
+            assert packet.pixels.shape == (head.height, head.width)
+            assert 0 <= packet.pixels.min() <= packet.pixels.max() <= 1
         case GazePacket():
             assert packet.gaze.shape == (head.n,)
             packet.gaze["t"].sum()
@@ -209,6 +213,7 @@ def lie(kind: type[Packet], payload_bytes: int, **fields: Any) -> bytes:
         "spikes": {"channels": 2, "height": 3, "width": 3, "bin_us": 500, "n_bins": 2, "n": 1},
         "prediction": {"classes": (0, 1), "answer": 0, "final": True, "window_us": 300_000},
         "image": {"height": 2, "width": 2, "channels": 1},
+        "reconstruction": {"height": 2, "width": 2, "final": True, "window_us": 300_000},
         "gaze": {"n": 1},
     }[kind.kind]
     head = kind.header_type(**{**common, **own, **fields})
@@ -244,6 +249,13 @@ def lie(kind: type[Packet], payload_bytes: int, **fields: Any) -> bytes:
         (ImagePacket, 4, {"width": 3}, "3×2×1 pixels do not make 4 bytes"),
         (ImagePacket, 8, {"channels": 2}, "pixels do not make"),
         (ImagePacket, 4, {"height": -2, "width": -2}, "pixels is not"),
+        (ReconstructionPacket, 16, {"width": 3}, "3×2 intensities do not make 16 bytes"),
+        (ReconstructionPacket, 0, {"height": 0}, "pixels is not"),
+        (ReconstructionPacket, 16, {"height": -2, "width": -2}, "pixels is not"),
+        (ReconstructionPacket, 16, {"height": 2**31, "width": 2**31}, "pixels is not"),
+        (ReconstructionPacket, 16, {"window_us": -1}, "a window of -1 µs"),
+        (ReconstructionPacket, 16, {"window_us": 2**63}, "is none"),
+        (ReconstructionPacket, 16, {"t_end": -1}, "is not one"),
         (GazePacket, 16, {"n": 2}, "2 gaze samples do not make 16 bytes"),
         (GazePacket, 16, {"n": -1}, "gaze samples do not make"),
         (GazePacket, 16, {"t_begin": 5000}, "is not one"),
@@ -270,6 +282,16 @@ def test_lying_entries_are_refused(offsets: list[int], index: int, message: str)
     begin = extent(memoryview(frame), 0)[0]
     frame[begin : begin + 16] = struct.pack("<4I", *offsets, index)
     with pytest.raises(PacketError, match=message):
+        decode(frame)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -0.01, 1.01, 3e38])
+def test_intensities_outside_their_range_are_refused(value: float) -> None:
+    frame = bytearray(lie(ReconstructionPacket, 16))
+    assert isinstance(decode(frame), ReconstructionPacket)
+    begin = extent(memoryview(frame), 0)[0]
+    struct.pack_into("<f", frame, begin + 8, value)
+    with pytest.raises(PacketError, match="an intensity lies outside 0 to 1"):
         decode(frame)
 
 
