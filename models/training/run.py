@@ -6,15 +6,16 @@ import hashlib
 import math
 import time
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dataset import Dataset, check_labels, fold, read, split
+from models.dataset import TRAIN, Dataset, check_labels, fold, read, split
 from models.network import Network, parse
 from models.store import Model, save
+from models.targets import open_targets
 from models.training import checkpoint
 from models.training.batches import Batches
 from models.training.config import AnyConfig, ReconstructorConfig
@@ -156,12 +157,14 @@ def _images(
         return None
     if targets is None:
         raise SettingError("train reconstructor: --targets is missing, expected the true images")
-    import gzip
-
-    packed = gzip.decompress((Path(targets) / "train-images-idx3-ubyte.gz").read_bytes())
-    rows = np.frombuffer(packed, np.uint8, offset=16).reshape(-1, 28, 28)
-    found = np.stack([rows[int(s.path.stem) - 1] for s in data.samples]).astype(np.float32)
-    return found / np.float32(255)
+    opened = open_targets(targets)
+    images = np.empty((len(data.labels), *network.shapes[-1][1:]), np.float32)
+    for i, sample in enumerate(data.samples):
+        assert sample.label is not None
+        parts = PurePosixPath(sample.name).parts
+        held_in = parts[0] if len(parts) == 3 else TRAIN
+        images[i] = opened.image(sample.label, sample.path.stem, held_in)
+    return images
 
 
 def _fingerprint(training: Dataset, validation: Dataset | None) -> str:
