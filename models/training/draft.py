@@ -114,7 +114,7 @@ def _answer(model: Model) -> str:
     if model.task == "classifier":
         return f"after {ms:g} ms: the output neuron with most spikes, the lowest digit of equals"
     how = model.intensity
-    a = f"spikes/{how.scale:g} − {how.offset:g}"
+    a = f"spikes/{how.scale:g}" + (f" − {how.offset:g}" if how.offset else "")
     shown = f"sigmoid({a})" if how.kind == "sigmoid" else f"{a}, between 0 and 1"
     return f"after {ms:g} ms: a pixel's intensity is {shown}"
 
