@@ -25,6 +25,8 @@ BENCHMARKS = {
     "bins": "source to bins in two processes, lossless",
     "binning": "1 ms bins on three sensors: ours, numpy, torch, a plain numba loop",
     "step": "one 1 ms step of a network: ours, torch, snnTorch, norse, spikingjelly, sinabs",
+    "recording": "a whole recording of 300 ms through a network: ours and the same simulators",
+    "train": "recordings trained on in a second, and what a training step keeps in memory",
     "chain": "events to label through five processes in real time",
 }
 """What can be measured, by name; ``benchmarks.<name>`` has ``rows(quick)``."""

@@ -145,10 +145,12 @@ def _snntorch(network: Network) -> Cell:
 
 def _norse(network: Network) -> Cell:
     import norse.torch as norse
+    from norse.torch.functional.reset import reset_subtract
 
     parameters = norse.LIFBoxParameters(
         tau_mem_inv=torch.tensor((1 - _decay(network)) * 1000),
         v_th=torch.tensor(network.neuron.theta * (1 - _decay(network))),
+        reset_method=reset_subtract,
     )
     cell = norse.LIFBoxCell(parameters)
     state: list[Any] = [None]
@@ -206,6 +208,9 @@ def _sinabs_over(network: Network) -> Over:
 
     def run(current: Tensor) -> Tensor:
         layer.reset_states()
+        if torch.is_grad_enabled():
+            # Through its own loop over time the backward pass is quadratic in the bins.
+            return torch.stack([layer(row[:, None])[:, 0] for row in current])
         return cast("Tensor", layer(current.transpose(0, 1)).transpose(0, 1))
 
     return run
