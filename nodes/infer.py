@@ -53,6 +53,8 @@ class Infer(Node):
         s = self.settings
         device = pick(s.device)
         model = load(s.model)
+        if model.task != "classifier":
+            raise ModelError(f"{self.name}: {s.model} is a {model.task}, expected a classifier")
         self._stepper = _on_device(model, device)
         self._bin_us = model.bin_us
         window_us = model.window_us if s.window_ms is None else s.window_ms * 1000
