@@ -117,6 +117,7 @@ class Config(Part, frozen=True):
     seed           of split, weights, order, augmentation and dropout
     threads        of the CPU; another number may round sums differently
     module         event: lists of spikes, on the CPU; dense: tensors. CUDA is always dense
+    precision      mixed: products in bfloat16 while training (``models.training.mixed``)
     checkpoint_every   epochs between checkpoints
     cache_mb       memory for recordings that were read; more are read again in every epoch
     surrogate, last_surrogate   of the hidden layers, and of the output (none: the same)
@@ -134,6 +135,7 @@ class Config(Part, frozen=True):
     seed: Whole = 1
     threads: Natural = 2
     module: Literal["event", "dense"] = "event"
+    precision: Literal["float32", "mixed"] = "float32"
     checkpoint_every: Natural = 1
     cache_mb: Whole = 1024
     neuron: Neuron = SRM()

@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import msgspec
 import numba
@@ -22,16 +22,18 @@ from torch import Tensor, nn
 
 from models.dataset import Dataset
 from models.event_module import EventModule
-from models.module import SpikingModule, dense
+from models.module import Loop, SpikingModule, dense
 from models.network import Network
 from models.store import Model
 from models.training import checkpoint, memory, objective, watch
 from models.training.batches import Batch, Batches, whole
 from models.training.config import AnyConfig, ReconstructorConfig
+from models.training.mixed import MixedModule
 from models.training.objective import Objective, Score
 from models.training.optimiser import Average, build, set_rate, share_of_rate
 from models.training.parallel import Group
 from models.training.recipe import to_toml
+from pipeline.errors import SettingError
 
 EXAMPLES = 32
 """How many recordings the initial weights are scaled on."""
@@ -79,6 +81,7 @@ class Trainer:
         self.module = _module(config, network, group)
         self._initialise()
         self.module.to(group.device)
+        self.module.loop = _loop(group.device)
         self.responder = group.wrap(self.module)
         self.optimiser = build(self.module, config.optimiser)
         self.parameters = [p for _, p in watch.named(self.module)]
@@ -207,11 +210,13 @@ class Trainer:
     def _validate(self, data: Dataset) -> Score:
         if self.average is not None:
             self.average.swap()
+        self.module.eval()
         try:
             score = self.task.validate(self.module, data)
             if self.config.validation.choose == "best" and score.value > self._best_value():
                 self.best = [p.detach().clone() for p in self.parameters]
         finally:
+            self.module.train()
             if self.average is not None:
                 self.average.swap()
         return score
@@ -259,5 +264,18 @@ class Trainer:
 def _module(config: AnyConfig, network: Network, group: Group) -> SpikingModule:
     surrogate, last = config.surrogate, config.last_surrogate
     if group.device.type == "cpu" and config.module == "event":
+        if config.precision == "mixed":
+            raise SettingError(
+                'precision = "mixed" needs a CUDA device or module = "dense", here is '
+                'module = "event" on the CPU'
+            )
         return EventModule(network, surrogate, last=last, threads=config.threads)
-    return SpikingModule(network, surrogate, last=last, loop="compiled")
+    kind = MixedModule if config.precision == "mixed" else SpikingModule
+    return kind(network, surrogate, last=last, loop="compiled")
+
+
+def _loop(device: torch.device) -> Loop:
+    """Return where the time loop runs fastest on ``device``."""
+    if device.type == "cpu":
+        return "compiled"
+    return cast("Loop", "triton" if "triton" in get_args(Loop) else "plain")

@@ -74,6 +74,15 @@ def test_the_dense_module_trains_the_same_network() -> None:
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3 * np.abs(a).max())
 
 
+def test_mixed_precision_learns_and_is_validated_in_float32() -> None:
+    mixed = changed(SMALL, module="dense", precision="mixed")
+    trained, told = run(mixed)
+    assert told[2].loss < told[0].loss
+    assert not same(trained, run(changed(mixed, precision="float32"))[0])
+    with pytest.raises(SettingError, match='precision = "mixed" needs a CUDA device or module'):
+        run(changed(SMALL, precision="mixed"))
+
+
 def test_a_fold_chooses_nothing() -> None:
     best = changed(SMALL, validation=Validation(every=1, choose="best", patience=1))
     trained, told = run(best, Fold(2, 5))
