@@ -37,7 +37,7 @@ MAX_NEURONS = 2**27
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 """Where the shipped models lie."""
 
-SHIPPED = ("nmnist-classifier",)
+SHIPPED = tuple(sorted(path.stem for path in WEIGHTS_DIR.glob("*.safetensors")))
 """Names of the models that ship with the project."""
 
 

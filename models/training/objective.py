@@ -133,8 +133,11 @@ class Reconstruct:
     def loss(self, out: Tensor, batch: Batch) -> Tensor:
         """Return the mean loss of a batch."""
         assert batch.images is not None
+        return self.distance(self.shown(out), batch.images.to(out.device))
+
+    def distance(self, shown: Tensor, truth: Tensor) -> Tensor:
+        """Return the mean loss of images ``[B, 1, H, W]``, whatever shows them."""
         loss = self.config.loss
-        shown, truth = self.shown(out), batch.images.to(out.device)
         if loss.kind == "error":
             found = functional.mse_loss(shown, truth)
         else:
