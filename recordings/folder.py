@@ -1,7 +1,8 @@
 """Folders of recordings in N-MNIST's layout, ``<split>/<label>/NNNNN.bin``.
 
 The levels may be left out from the top: a folder of labels is one split, and a folder of files
-is one label's (or nobody's). The samples that ship with the project are called ``samples``.
+is one label's (or nobody's). A folder ``targets`` beside them holds no recordings but the true
+images. The samples that ship with the project are called ``samples``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ SHIPPED = "samples"
 
 SAMPLES_DIR = Path(__file__).parent / "samples"
 """Where the shipped recordings lie."""
+
+TARGETS = "targets"
+"""The folder that holds the true images, under the recordings' names (``.png``)."""
 
 LAYOUT = "<split>/<label>/NNNNN.bin"
 
@@ -119,7 +123,8 @@ def _label(root: Path, folder: Path) -> list[Sample]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(d for d in folder.iterdir() if d.is_dir() and not d.name.startswith((".", "_")))
+    folders = (d for d in folder.iterdir() if d.is_dir() and d.name != TARGETS)
+    return sorted(d for d in folders if not d.name.startswith((".", "_")))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -6,11 +6,13 @@ import csv
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from models import png
 from pipeline.errors import RecordingError
 from recordings import folder
-from recordings.folder import SAMPLES_DIR, open_samples, samples
+from recordings.folder import SAMPLES_DIR, TARGETS, open_samples, samples
 
 ONE = bytes([1, 2, 0, 0, 1])
 
@@ -89,3 +91,30 @@ def test_the_shipped_samples_are_what_their_table_says() -> None:
         assert max(events["x"].max(), events["y"].max()) < 34
         digest = hashlib.sha256(sample.path.read_bytes()).hexdigest()
         assert digest == row["sha256"]
+
+
+def test_every_shipped_sample_has_its_true_image() -> None:
+    images = {path.relative_to(SAMPLES_DIR / TARGETS) for path in SAMPLES_DIR.rglob("*.png")}
+    assert images == {Path(sample.name).with_suffix(".png") for sample in open_samples("samples")}
+
+
+def test_the_true_image_is_of_the_digit_that_was_recorded() -> None:
+    """Of all images the right one is most like the recording's events, wherever it lies."""
+    found = open_samples("samples", "Test")
+    images = np.array([
+        png.read(SAMPLES_DIR / TARGETS / Path(sample.name).with_suffix(".png")) for sample in found
+    ])  # fmt: skip
+    assert images.shape[1:] == (28, 28)
+    images -= images.mean(axis=(1, 2), keepdims=True)
+    images /= np.linalg.norm(images, axis=(1, 2), keepdims=True)
+    alike = []
+    for sample in found:
+        events = sample.read()
+        seen = np.zeros((34, 34), np.float32)
+        np.add.at(seen, (events["y"], events["x"]), 1)
+        parts = np.lib.stride_tricks.sliding_window_view(seen, (28, 28)).reshape(-1, 28 * 28)
+        parts = parts - parts.mean(axis=1, keepdims=True)
+        parts /= np.linalg.norm(parts, axis=1, keepdims=True)
+        alike.append((parts @ images.reshape(len(images), -1).T).max(axis=0))
+    right = np.argmax(alike, axis=1) == np.arange(len(found))
+    assert right.mean() > 0.9, right
