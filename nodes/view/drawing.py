@@ -73,6 +73,12 @@ def _palette(on: Colour, off: Colour, ground: Colour) -> NDArray[np.uint32]:
     return np.array(tables, np.uint32)
 
 
+def grey(pixels: NDArray[np.float32]) -> NDArray[np.uint32]:
+    """Return intensities ``[H, W]`` in [0, 1] as an image ``[H, W] u4``, each 0xFFRRGGBB."""
+    level = np.round(pixels * np.float32(255)).astype(np.uint32)
+    return np.uint32(0xFF000000) | level * np.uint32(0x010101)
+
+
 class Canvas:
     """The picture of one sensor; its owner keeps threads apart."""
 

@@ -1,4 +1,4 @@
-"""view: shows events, class scores, the answer and the rates live in a Qt window."""
+"""view: shows events, what a network sees, its answer and the rates live in a Qt window."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from nodes.view.display import check_display, platforms
 from nodes.view.scene import Scene
-from pipeline import EventPacket, Meta, Node, Packet, PredictionPacket, Settings
+from nodes.view.truth import Truth
+from pipeline import (
+    EventPacket,
+    Meta,
+    Node,
+    Packet,
+    PredictionPacket,
+    ReconstructionPacket,
+    Settings,
+)
 from pipeline.clock import Clock, MonotonicClock
 from pipeline.errors import SettingError
 
@@ -32,6 +41,13 @@ class ViewSettings(Settings):
     on_close: Annotated[
         Literal["stop", "continue"], Meta(description="closing the window ends the run, or not")
     ] = "stop"
+    targets: Annotated[
+        str | None,
+        Meta(
+            description="folder of the true images (PNG) under the samples' names, shown beside a"
+            " reconstruction; 'samples': the shipped recordings'"
+        ),
+    ] = None
     screenshot: Annotated[
         str | None, Meta(description="save a picture of the window here (.png)")
     ] = None
@@ -42,14 +58,14 @@ class ViewSettings(Settings):
 
 
 class View(Node):
-    """EventPackets and PredictionPackets in, a window out.
+    """EventPackets, PredictionPackets and ReconstructionPackets in, a window out.
 
     Packets are taken in the runtime's thread; the window lives in the main thread and repaints
     only what has changed. Qt is loaded there alone, so that the module can be imported anywhere.
     """
 
     settings_type = ViewSettings
-    accepts = (EventPacket, PredictionPacket)
+    accepts = (EventPacket, PredictionPacket, ReconstructionPacket)
     needs_display = True
     settings: ViewSettings
 
@@ -67,6 +83,7 @@ class View(Node):
     def open(self) -> None:
         """Make sure that a window can be shown; raises DeviceError or SettingError."""
         check_display()
+        self._truth = Truth(self.settings.targets, self.name)
         path = self.settings.screenshot
         if path is not None and Path(path).suffix.lower() != ".png":
             raise SettingError(f'{self.name}: screenshot = "{path}" does not end in .png')
@@ -92,6 +109,9 @@ class View(Node):
                 self.scene.add_events(packet, now_ns)
             elif isinstance(packet, PredictionPacket):
                 self.scene.add_prediction(packet, now_ns)
+            elif isinstance(packet, ReconstructionPacket):
+                truth = self._truth.of(packet.header.sample)
+                self.scene.add_reconstruction(packet, truth, now_ns)
         return iter(())
 
     def reset(self) -> None:

@@ -17,11 +17,11 @@ _WHOLE = 6
 class Pixels(QtWidgets.QWidget):
     """An image in the middle, its aspect kept."""
 
-    def __init__(self, scale: float | None) -> None:
+    def __init__(self, scale: float | None, least: int, hint: str = "") -> None:
         super().__init__()
         self._scale = scale
-        self._hint = "waiting for events"
-        self.setMinimumSize(240, 240)
+        self._hint = hint
+        self.setMinimumSize(least, least)
         self.setAttribute(QtCore.Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.show_pixels(np.full((1, 1), theme.GROUND_COLOUR.rgb(), np.uint32))
 
@@ -85,7 +85,7 @@ class Picture(theme.Card):
 
     def __init__(self, scale: float | None, fade_ms: float) -> None:
         super().__init__("EVENTS", "Each pixel's last event, fading with its age in event time")
-        self.pixels = Pixels(scale)
+        self.pixels = Pixels(scale, 240, "waiting for events")
         self._fade_ms = fade_ms
         self._left = self._right = ""
         foot = theme.line_height(theme.CAPTION) + self.PAD + 8

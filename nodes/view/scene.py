@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nodes.view.drawing import Canvas
 from nodes.view.meter import Meter, Rates
-from pipeline.packets import EventHeader, EventPacket, PredictionPacket
+from pipeline.packets import EventHeader, EventPacket, PredictionPacket, ReconstructionPacket
 
 _SILENT_NS = 2_000_000_000
 _RECENT = 24
@@ -35,6 +35,20 @@ class Opinion(NamedTuple):
     ms: float
     window_ms: float
     since_ms: float | None
+    final: bool
+
+
+class Seen(NamedTuple):
+    """The image ``pixels`` [H, W] f4 that the network sees after ``ms`` of ``window_ms``.
+
+    ``truth`` [H', W'] f4 is what the retina was shown, where known; all intensities in [0, 1].
+    """
+
+    pixels: NDArray[np.float32]
+    truth: NDArray[np.float32] | None
+    sample: str | None
+    ms: float
+    window_ms: float
     final: bool
 
 
@@ -63,7 +77,10 @@ class Moment(NamedTuple):
 
 
 class Scene:
-    """The viewer's state; ``events_seen`` and ``words_seen`` grow with what is to be shown anew."""
+    """The viewer's state.
+
+    ``events_seen``, ``images_seen`` and ``words_seen`` grow with what is to be shown anew.
+    """
 
     def __init__(self, fade_ms: float = 30.0) -> None:
         self._lock = threading.Lock()
@@ -78,7 +95,9 @@ class Scene:
         self._recent: deque[Verdict] = deque(maxlen=_RECENT)
         self._right = self._answered = 0
         self._ended = False
+        self._seen: Seen | None = None
         self.events_seen = 0
+        self.images_seen = 0
         self.words_seen = 0
 
     def warm_up(self) -> None:
@@ -91,7 +110,7 @@ class Scene:
         """Forget the picture and the open window's opinions; not the score, nor the rates."""
         with self._lock:
             self._canvas.forget()
-            self._opinion = self._window = None
+            self._opinion = self._window = self._seen = None
             self.events_seen += 1
             self.words_seen += 1
 
@@ -147,6 +166,29 @@ class Scene:
             self._meter.count(now_ns, packets=1)
             self._heard_ns = now_ns
             self.words_seen += 1
+
+    def add_reconstruction(
+        self, packet: ReconstructionPacket, truth: NDArray[np.float32] | None, now_ns: int
+    ) -> None:
+        """Take note of an image that came at ``now_ns``, and of what the retina was shown."""
+        head = packet.header
+        seen = Seen(
+            packet.pixels.copy(),
+            truth,
+            head.sample,
+            (head.t_end - head.t_begin) / 1000,
+            head.window_us / 1000,
+            head.final,
+        )
+        with self._lock:
+            self._seen = seen
+            self._meter.count(now_ns, packets=1)
+            self._heard_ns = now_ns
+            self.images_seen += 1
+
+    def seen(self) -> Seen | None:
+        """Return what the network sees, None where it has not said so."""
+        return self._seen
 
     def end(self) -> None:
         """Note that nothing more will come."""

@@ -8,6 +8,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 from nodes.view import theme
 from nodes.view.answer import Answer, Bars, Recent
+from nodes.view.image import Sight
 from nodes.view.picture import Picture
 from nodes.view.rates import Traffic
 from nodes.view.scene import Moment, Scene
@@ -64,6 +65,7 @@ class Window(QtWidgets.QWidget):
         self.closed = False
         self._scene = scene
         self._events_seen = self._words_seen = -1
+        self._images_seen = 0
         self._words_due_ns = 0
         self._pixels = scene.picture()
         self.setWindowTitle(title)
@@ -72,6 +74,7 @@ class Window(QtWidgets.QWidget):
         self.setPalette(palette)
         self.head = Head(title)
         self.picture = Picture(scale, fade_ms)
+        self.sight = Sight(_MARGIN)
         self.answer = Answer()
         self.bars = Bars()
         self.recent = Recent()
@@ -93,6 +96,7 @@ class Window(QtWidgets.QWidget):
         both = QtWidgets.QHBoxLayout()
         both.setSpacing(_MARGIN)
         both.addWidget(self.picture, 8)
+        both.addWidget(self.sight, 4)
         both.addLayout(right, 5)
         everything = QtWidgets.QVBoxLayout(self)
         everything.setContentsMargins(_MARGIN, 10, _MARGIN, _MARGIN)
@@ -112,7 +116,11 @@ class Window(QtWidgets.QWidget):
             self._events_seen = scene.events_seen
             self._pixels = scene.picture(self._pixels)
             self.picture.pixels.show_pixels(self._pixels)
-        rates = scene.rates(now_ns, frames=int(picture or words))
+        image = scene.images_seen != self._images_seen
+        if image:
+            self._images_seen = scene.images_seen
+            self.sight.tell(scene.seen())
+        rates = scene.rates(now_ns, frames=int(picture or image or words))
         # Beside what has just come, also what comes of nothing coming: WAITING, rates of 0.
         if words or last or rates is not None:
             self._words_due_ns = now_ns + _WORDS_NS
