@@ -7,7 +7,6 @@ each other without loss while a packet covers less than 2**32 µs and y stays be
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,32 +32,6 @@ MAX_SIDE = 2**15
 Events = NDArray[np.void]
 
 
-@numba.njit(cache=True, nogil=True)
-def _pack(words, t_begin, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Pack ``words`` [n, 2] = (t, x | y << 16 | p << 32); return earliest, latest time and row."""
-    # Plain integers vectorise where records do not.
-    first = np.int64(0x7FFFFFFFFFFFFFFF)
-    last = -first
-    row = np.int64(0)
-    for i in range(words.shape[0]):
-        t = words[i, 0]
-        xyp = words[i, 1]
-        first = min(first, t)
-        last = max(last, t)
-        row = max(row, (xyp >> 16) & 0xFFFF)
-        yp = ((xyp >> 15) & 0xFFFE) | ((xyp >> 32) & 1)
-        out[i] = ((t - t_begin) & 0xFFFFFFFF) | ((xyp & 0xFFFF) << 32) | (yp << 48)
-    return first, last, row
-
-
-@numba.njit(cache=True, nogil=True)
-def _unpack(wire, t_begin, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-    for i in range(wire.shape[0]):
-        w = wire[i]
-        out[i, 0] = t_begin + (w & 0xFFFFFFFF)
-        out[i, 1] = ((w >> 32) & 0xFFFF) | (((w >> 49) & 0x7FFF) << 16) | (((w >> 48) & 1) << 32)
-
-
 def empty_events(n: int) -> Events:
     """Return ``n`` zeroed events of dtype ``EVENT``."""
     return np.zeros(n, EVENT)
@@ -72,9 +45,12 @@ def pack(events: Events, t_begin: int) -> Events:
     """
     if events.dtype != EVENT:
         raise ValueError(f"events have dtype {events.dtype}, expected {EVENT}")
+    # numba takes 100 MB and a second to load: a node without events does without.
+    from pipeline import event_kernels
+
     words = np.ascontiguousarray(events).view(np.int64).reshape(-1, 2)
     out = np.empty(len(words), WIRE_EVENT)
-    first, last, row = _pack(words, t_begin, out.view(np.int64))
+    first, last, row = event_kernels.pack(words, t_begin, out.view(np.int64))
     if len(words) and (first < t_begin or last - t_begin > MAX_PACKET_US):
         raise ValueError(
             f"events from {first} to {last} µs do not fit a packet that begins at {t_begin} µs"
@@ -86,6 +62,10 @@ def pack(events: Events, t_begin: int) -> Events:
 
 def unpack(wire: Events, t_begin: int) -> Events:
     """Unpack wire events ``[n] WIRE_EVENT`` of a packet that begins at ``t_begin`` µs."""
+    from pipeline import event_kernels
+
     out = np.empty(len(wire), EVENT)
-    _unpack(np.ascontiguousarray(wire).view(np.int64), t_begin, out.view(np.int64).reshape(-1, 2))
+    event_kernels.unpack(
+        np.ascontiguousarray(wire).view(np.int64), t_begin, out.view(np.int64).reshape(-1, 2)
+    )
     return out

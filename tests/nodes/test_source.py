@@ -198,13 +198,13 @@ def test_an_empty_folder_is_one_line(tmp_path: Path) -> None:
 def test_everything_is_compiled_before_the_first_packet() -> None:
     code = """
 from nodes.source import Source
-from pipeline import events
+from pipeline import event_kernels
 from recordings import nmnist
 source = Source(pace="fast", limit=1)
 source.start()
-counts = [[len(k.signatures) for k in (events._pack, nmnist._decode)]]
+counts = [[len(k.signatures) for k in (event_kernels.pack, nmnist._decode)]]
 next(source.produce())
-counts += [[len(k.signatures) for k in (events._pack, nmnist._decode)]]
+counts += [[len(k.signatures) for k in (event_kernels.pack, nmnist._decode)]]
 print(counts)
 """
     # Only a fresh process has compiled nothing yet.
