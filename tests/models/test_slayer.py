@@ -136,8 +136,8 @@ def test_the_whole_network_with_cut_kernels_as_printed() -> None:
     # The weights that it began with were printed to five figures, too.
     assert torch.equal(s2, spikes_of("s2"))
     assert torch.equal(s3, spikes_of("s3"))
-    torch.testing.assert_close(second, load("back_prop/Wgrad2.csv"), rtol=1e-4, atol=6e-5)
-    torch.testing.assert_close(first, load("back_prop/Wgrad1.csv"), rtol=1e-4, atol=6e-5)
+    torch.testing.assert_close(second, load("back_prop/Wgrad2.csv"), rtol=5e-4, atol=6e-5)
+    torch.testing.assert_close(first, load("back_prop/Wgrad1.csv"), rtol=5e-4, atol=6e-5)
 
 
 def modules() -> list[SpikingModule]:
