@@ -8,7 +8,8 @@ A graph is TOML::
     ]
 
     [nodes.source]
-    kind = "source"        # may be left out where it is the node's name
+    kind = "source"        # may be left out where it is the node's name; "own.py:Class" is one
+                           # of your own, its path seen from the graph file's folder
     path = "samples"       # the rest are the kind's settings
 
     [nodes.bins]
@@ -32,7 +33,7 @@ from pipeline.channel.endpoints import Security, check_endpoint
 from pipeline.channel.inlet import WINDOW
 from pipeline.channel.protocol import Policy
 from pipeline.errors import ChannelError, GraphError, SettingError
-from pipeline.kinds import find
+from pipeline.kinds import find, located
 from pipeline.node import Node, Settings, SourceNode
 from pipeline.settings import checked, settings_from
 
@@ -138,7 +139,7 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Graph:
 
 
 def build(data: Mapping[str, Any], where: str, overrides: Iterable[str] = ()) -> Graph:
-    """Check a graph that was read from ``where``."""
+    """Check a graph that was read from the file ``where``; files it names lie beside that."""
     _only(data, _TOP, where)
     tables = data.get("nodes", {})
     if not isinstance(tables, dict) or not tables:
@@ -236,6 +237,7 @@ def _node(
             check_endpoint(endpoint, security)
         except ChannelError as error:
             raise GraphError(f"{here}: {error}") from None
+    kind = located(kind, Path(where).parent)
     cls = find(kind, here)
     values = {key: value for key, value in table.items() if key not in _RESERVED}
     values |= checked(cls.settings_type, changed, f"--set {name}", text=True)

@@ -1,7 +1,8 @@
 """Which kinds of node there are: ours and those of any installed package.
 
 A package offers a kind by an entry point of group ``silicon_retina.nodes``. A kind can also be
-named by where it stands: ``module:Class`` or ``path/to/file.py:Class``.
+named by where it stands: ``module:Class`` or ``path/to/file.py:Class``; in a graph file the path
+begins at the graph file's folder.
 """
 
 from __future__ import annotations
@@ -24,6 +25,14 @@ GROUP = "silicon_retina.nodes"
 def known() -> dict[str, str]:
     """Return every installed kind and where it stands, as ``module:Class``."""
     return {point.name: point.value for point in importlib.metadata.entry_points(group=GROUP)}
+
+
+def located(kind: str, folder: Path) -> str:
+    """Return ``kind`` with the path of its file, where it names one, as seen from ``folder``."""
+    file, colon, class_name = kind.rpartition(":")
+    if not colon or not file.endswith(".py") or kind in known():
+        return kind
+    return f"{folder.absolute() / file}:{class_name}"
 
 
 def find(kind: str, where: str) -> type[Node]:

@@ -301,3 +301,26 @@ def test_a_path_goes_before_a_shipped_name(tmp_path: Path, monkeypatch: pytest.M
     assert graph_path("none") == Path("none")
     Path("nmnist").touch()
     assert graph_path("nmnist") == Path("nmnist")
+
+
+def test_a_kind_in_a_file_is_sought_beside_the_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = tmp_path / "graphs" / "parts"
+    beside.mkdir(parents=True)
+    (beside / "own.py").write_text(OWN)
+    (tmp_path / "elsewhere").mkdir()
+    graph = tmp_path / "graphs" / "g.toml"
+    graph.write_text(
+        'edges = [{ from = "source", to = "x" }]\n[nodes.source]\n'
+        '[nodes.x]\nkind = "parts/own.py:Loop"\n'
+    )
+    for folder, name in ((tmp_path / "elsewhere", str(graph)), (tmp_path, "graphs/g.toml")):
+        monkeypatch.chdir(folder)
+        # A node's process is told the kind by itself: it knows of no graph file.
+        assert load(name).nodes["x"].kind == f"{beside / 'own.py'}:Loop"
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "own.py").write_text(OWN)
+    (beside / "own.py").unlink()
+    with pytest.raises(GraphError, match=r"graphs/parts/own.py"):
+        load(graph)
