@@ -79,7 +79,7 @@ class SpikingModule(nn.Module):
 
     def respond(self, batch: Sequence[Bins], masks: Sequence[Tensor] | None = None) -> Response:
         """Return the answer to recordings of equally many bins (``pipeline.binning.Bins`` each)."""
-        device = next(w.device for w in self.parameters() if w.numel())
+        device = next((w.device for w in self.parameters() if w.numel()), torch.device("cpu"))
         layers = self.forward(dense(batch, self.network.input_shape).to(device), masks)
         return Response(layers[-1], torch.stack([s.sum((0, 2, 3, 4)) for s in layers], 1))
 
