@@ -27,6 +27,7 @@ _POLL_MS = 50
 _BREATH_MS = 2
 _TURN = 16
 _USAGE_NS = 250_000_000
+_COMPLAINT_NS = 1_000_000_000
 
 
 class Control:
@@ -71,6 +72,7 @@ class Runner:
         self._say = say
         self._wait_for_consumer = wait_for_consumer
         self._next_usage_ns = 0
+        self._next_complaint_ns = 0
 
     def run(self) -> None:
         """Open the node, run it to its end and close it; the channels take leave properly.
@@ -189,9 +191,7 @@ class Runner:
     def _rest(self, poller: zmq.Poller, open_inlets: list[Inlet]) -> None:
         """Nothing to read: wait for whatever comes, drop inputs that have ended."""
         for inlet in list(open_inlets):
-            if inlet.complaint:
-                self._say(inlet.complaint)
-                inlet.complaint = None
+            self._complain(inlet)
             if inlet.ended:
                 open_inlets.remove(inlet)
                 poller.unregister(inlet.socket)
@@ -208,6 +208,14 @@ class Runner:
                         inlet.ended = True
             if self.outlet is not None and self.outlet.socket in dict(ready):
                 self.outlet.service(0)
+
+    def _complain(self, inlet: Inlet) -> None:
+        """Pass on what was amiss with an input, once a second at most, or when it has ended."""
+        now = self._clock.now_ns()
+        if inlet.complaint and (inlet.ended or now >= self._next_complaint_ns):
+            self._next_complaint_ns = now + _COMPLAINT_NS
+            self._say(inlet.complaint)
+            inlet.complaint = None
 
     def _send(self, packet: Packet) -> None:
         cells = self.board.cells

@@ -39,6 +39,9 @@ _PACKETS = int(EdgeSlot.DELIVERED_PACKETS)
 _T = int(EdgeSlot.DELIVERED_T)
 _LATENCY = int(EdgeSlot.LATENCY)
 
+_FRUITLESS = 256
+"""After so many messages that gave no packet ``take`` returns: whoever waits for it is asked."""
+
 WINDOW = 128
 """How many packets are under way to a consumer unless it asks for another number."""
 
@@ -119,8 +122,14 @@ class Inlet:
         self._hello()
 
     def take(self) -> Packet | None:
-        """Return the next packet, or None where there is none just now."""
-        while self._view is not None or self._receive():
+        """Return the next packet, or None where there is none just now.
+
+        Among very many messages that are no valid packets None says nothing of what follows:
+        the socket then has more to read.
+        """
+        for _ in range(_FRUITLESS):
+            if self._view is None and not self._receive():
+                return None
             packet = self._next()
             if packet is not None and self._accept(packet):
                 self._in_hand += 1
@@ -133,7 +142,9 @@ class Inlet:
         if self._postponed is not None and not self._in_hand:
             word, self._postponed = self._postponed, None
             self._hear(word)
-        while self._postponed is None:
+        for _ in range(_FRUITLESS):
+            if self._postponed is not None:
+                return False
             try:
                 first = socket.recv(zmq.NOBLOCK, copy=False)
             except zmq.Again:
