@@ -58,6 +58,7 @@ def run(out: Path, *more: str) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 def test_a_training_that_was_killed_ends_like_one_that_was_not(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
     run(whole)
