@@ -1,27 +1,15 @@
-"""The commands ``retina train`` and ``retina evaluate``."""
+"""The commands ``retina train``."""
 
 from __future__ import annotations
 
 import contextlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-)
-from rich.table import Table
-
-from pipeline.errors import RetinaError
 
 if TYPE_CHECKING:
-    from models.evaluate import Evaluation
     from models.module import SpikingModule
     from models.training.config import AnyConfig
     from models.training.trainer import Epoch
@@ -170,67 +158,3 @@ def _run(
         files.write(trained, config, job, group)
     found = f": validation {trained.score} ({trained.score.n} recordings)" if trained.score else ""
     console.print(f"{out}{found}; {trained.seconds:.0f} s", highlight=False, soft_wrap=True)
-
-
-def evaluate(
-    model: Annotated[str, typer.Argument(help="A shipped model's name, or a file")],
-    folder: Annotated[
-        str, typer.Argument(metavar="DIR", help="Folder of [<split>/]<label>/NNNNN.bin, or samples")
-    ],
-    split: Annotated[str | None, typer.Option(help="Only this split, such as Test")] = None,
-    json: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write JSON there; - is standard output")
-    ] = None,
-) -> None:
-    """Answer every recording under DIR and compare with its label."""
-    from models.evaluate import evaluate as measure
-    from models.store import load
-    from recordings.folder import open_samples
-
-    loaded = load(model)
-    found = open_samples(folder, split)
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("evaluating"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("", total=len(found))
-        result = measure(loaded, found, lambda done: bar.update(task, completed=done))
-    if json == "-":
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(result), indent=2).decode() + "\n")
-        return
-    if json is not None:
-        try:
-            Path(json).write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2))
-        except OSError as error:
-            raise RetinaError(f"--json {json}: cannot be written: {error.strerror}") from None
-    show(result, Console())
-
-
-def show(result: Evaluation, console: Console) -> None:
-    """Print an evaluation as tables for a person."""
-    low, high = result.accuracy_ci95
-    console.print(
-        f"[bold]{result.model}[/bold]: {result.accuracy:.1%} of {result.n} recordings right "
-        f"(95 % interval {low:.1%} to {high:.1%})"
-    )
-    console.print(
-        f"{result.spikes_per_answer:,.0f} spikes and "
-        f"{result.synaptic_operations_per_answer:,.0f} synaptic operations an answer"
-    )
-    confusion = Table("true", *map(str, result.classes), title="answers")
-    for label, row in zip(result.classes, result.confusion, strict=True):
-        confusion.add_row(str(label), *(str(n) if n else "·" for n in row))
-    console.print(confusion)
-    curve = Table("after ms", "right", title="accuracy against elapsed time")
-    for point in result.anytime:
-        if point.ms % 50 == 0:
-            curve.add_row(str(point.ms), f"{point.accuracy:.1%}")
-    console.print(curve)
-    wrong = [a for a in result.predictions if a.answer != a.label]
-    for a in wrong[:20]:
-        console.print(f"{a.sample}: {a.label} was called {a.answer}", highlight=False)

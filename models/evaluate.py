@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models import energy
 from models.readout import answer
 from models.stepper import Stepper
 from models.store import Model
@@ -50,6 +51,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     accuracy_ci95   Wilson's interval, [low, high]
     confusion       recordings by [true class][answer], in the order of ``classes``
     spikes_per_answer, synaptic_operations_per_answer   means over the recordings
+    energy_nj_per_answer, frame_energy_nj   of the operations, and of the same layers without
+                    spikes run once (``models.energy``)
     """
 
     model: str
@@ -61,6 +64,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     anytime: list[Point]
     spikes_per_answer: float
     synaptic_operations_per_answer: float
+    energy_nj_per_answer: float
+    frame_energy_nj: float
     predictions: list[Answer]
 
 
@@ -75,9 +80,14 @@ def wilson(right: int, n: int) -> tuple[float, float]:
 
 
 def evaluate(
-    model: Model, samples: Sequence[Sample], progress: Callable[[int], None] | None = None
+    model: Model,
+    samples: Sequence[Sample],
+    progress: Callable[[int], None] | None = None,
+    change: Callable[[Events], Events] = lambda events: events,
 ) -> Evaluation:
     """Answer every recording and compare with its label; ``progress`` is told how many are done.
+
+    ``change`` is done to a recording's events first (noise, say).
 
     Raises RecordingError where a recording cannot be read, has no label or does not fit the
     network's input, ModelError where a label is none of the model's classes.
@@ -98,7 +108,8 @@ def evaluate(
                 f"{sample.path}: label {sample.label} is none of the model's classes "
                 f"{model.classes}"
             )
-        counts = np.cumsum(respond(stepper, sample.read(), model.n_bins, sample.name), axis=0)
+        events = change(sample.read())
+        counts = np.cumsum(respond(stepper, events, model.n_bins, sample.name), axis=0)
         spikes += stepper.spikes
         operations += stepper.synaptic_operations
         told = answer(counts[-1], model.classes)
@@ -123,6 +134,8 @@ def evaluate(
         ],
         spikes_per_answer=spikes / max(n, 1),
         synaptic_operations_per_answer=operations / max(n, 1),
+        energy_nj_per_answer=energy.spiking_nj(operations / max(n, 1)),
+        frame_energy_nj=energy.frame_nj(model.network),
         predictions=answers,
     )
 

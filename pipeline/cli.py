@@ -147,7 +147,8 @@ def keys(
 
 def _mount() -> None:
     """Add the commands of the rooms that need torch or the benchmarks, without importing them."""
-    from models.cli import evaluate, train_app
+    from models.cli import train_app
+    from models.evaluate_cli import evaluate
 
     app.add_typer(train_app, name="train", help="Train a model.")
     app.command()(evaluate)

@@ -13,7 +13,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from models import cli
+from models import evaluate_cli
+from models.cli import train_app
 from models.evaluate import evaluate, respond, wilson
 from models.readout import answer, scores
 from models.stepper import Stepper
@@ -29,8 +30,8 @@ MODEL = "nmnist-classifier"
 @pytest.fixture(scope="module")
 def app() -> typer.Typer:
     app = typer.Typer()
-    app.command("evaluate")(cli.evaluate)
-    app.add_typer(cli.train_app, name="train")
+    app.command("evaluate")(evaluate_cli.evaluate)
+    app.add_typer(train_app, name="train")
     return app
 
 
