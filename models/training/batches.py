@@ -16,12 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.augment import augment
+from models.augment import augment, mix
 from models.dataset import Dataset
 from models.network import Network
 from models.training.config import AnyConfig
 from models.training.shift import draw, shift_events, shift_image
 from pipeline.binning import Bins, bin_events
+from pipeline.events import Events
 from recordings.nmnist import SENSOR
 
 SACCADES_US = (0, 105_000, 210_000)
@@ -98,6 +99,7 @@ class Batches:
             begin = 0 if full else int(rng.choice(SACCADES_US))
             events = self.data.events(i)
             if images is None:
+                events = self._mixed(i, events, rng)
                 events = augment(events, SENSOR, config.augmentation, rng)
             else:
                 # The image has to move with its events, so that neither is moved in between.
@@ -113,6 +115,13 @@ class Batches:
         labels = torch.tensor([self.data.labels[i] for i in chosen.tolist()])
         truth = None if images is None else torch.from_numpy(images[:, None])
         return Batch(chosen, bins, labels, masks, truth, share)
+
+    def _mixed(self, i: int, events: Events, rng: np.random.Generator) -> Events:
+        often = self.config.augmentation.mix
+        if not often or rng.random() >= often:
+            return events
+        alike = [j for j, label in enumerate(self.data.labels) if label == self.data.labels[i]]
+        return mix(events, self.data.events(int(rng.choice(alike))), float(rng.random()), rng)
 
 
 def whole(data: Dataset, network: Network, config: AnyConfig, chosen: Sequence[int]) -> list[Bins]:

@@ -185,7 +185,7 @@ class ReconstructorConfig(Config, frozen=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("rotate_deg", "scale", "shear"):
+        for name in ("rotate_deg", "scale", "shear", "mix"):
             value = getattr(self.augmentation, name)
             if value:
                 raise ValueError(

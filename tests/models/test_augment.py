@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.augment import Augmentation, augment
+from models.augment import Augmentation, augment, mix
 from models.frames import frames
 from pipeline.events import Events, empty_events
 
@@ -48,7 +48,7 @@ def test_each_change_alone() -> None:
     events = made(4000, 2)
 
     def changed(**how: float) -> Events:
-        values = dict.fromkeys(Augmentation.__slots__, 0.0) | how
+        values = dict.fromkeys(Augmentation.__struct_fields__, 0.0) | how
         return augment(events, (34, 34), Augmentation(**values), np.random.default_rng(8))
 
     moved = changed(shift_px=6)
@@ -83,3 +83,38 @@ def test_frames_count_events_in_their_bins() -> None:
     assert out[:, 0].sum() == 3
     assert out[0, 1, 0, 0, 2] == out[2, 1, 0, 0, 3] == 1
     assert out[:, 1].sum() == 2
+
+
+def test_time_stretches_and_polarity_flips() -> None:
+    events = made(2000, 3)
+
+    def changed(**how: float) -> Events:
+        values = dict.fromkeys(Augmentation.__struct_fields__, 0.0) | how
+        return augment(events, (34, 34), Augmentation(**values), np.random.default_rng(5))
+
+    slower = changed(stretch=0.5)
+    factor = slower["t"][-1] / events["t"][-1]
+    assert 0.5 < factor < 1.5
+    assert abs(factor - 1) > 0.01
+    np.testing.assert_allclose(slower["t"], events["t"] * factor, atol=1)
+    flipped = changed(flip=1)
+    np.testing.assert_array_equal(flipped["p"], 1 - events["p"])
+    np.testing.assert_array_equal(flipped["x"], events["x"])
+
+
+def test_mixing_takes_a_share_of_each() -> None:
+    a, b = made(4000, 4), made(4000, 5)
+    a["p"], b["p"] = 0, 1
+    both = mix(a, b, 0.25, np.random.default_rng(6))
+    assert (np.diff(both["t"]) >= 0).all()
+    assert 900 < (both["p"] == 0).sum() < 1100
+    assert 2850 < (both["p"] == 1).sum() < 3150
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [({"flip": 1.5}, "probabilities"), ({"stretch": 1}, "below 1"), ({"mix": -1}, "0 or more")],
+)
+def test_what_cannot_be_is_refused(how: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Augmentation(**how)
