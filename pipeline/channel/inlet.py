@@ -17,6 +17,7 @@ from pipeline.channel.protocol import (
     Hello,
     Message,
     Policy,
+    Refused,
     Welcome,
     Who,
     encode,
@@ -125,7 +126,8 @@ class Inlet:
         """Return the next packet, or None where there is none just now.
 
         Among very many messages that are no valid packets None says nothing of what follows:
-        the socket then has more to read.
+        the socket then has more to read. Raises ChannelError where the producer does not serve
+        this consumer, since another one has its name.
         """
         for _ in range(_FRUITLESS):
             if self._view is None and not self._receive():
@@ -285,6 +287,9 @@ class Inlet:
             self.grant()
         elif isinstance(message, Welcome):
             self._welcome(message)
+        elif isinstance(message, Refused):
+            why = message.why if message.why.isprintable() else ascii(message.why)
+            raise ChannelError(f"{self.name}: refused by {self.producer}: {why}")
 
     def _is_new(self, message: Message) -> bool:
         """Whether the producer is another than before, or does not know this consumer."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import zmq
 
 from pipeline.board import OUT, Board, EdgeSlot, NodeSlot
+from pipeline.channel.claims import Claims
 from pipeline.channel.edge import Edge, Frames
 from pipeline.channel.endpoints import Guard, Security, authenticator, check_endpoint, secure
 from pipeline.channel.host import host_id
@@ -19,6 +20,7 @@ from pipeline.channel.protocol import (
     Hello,
     Message,
     Policy,
+    Refused,
     Welcome,
     Who,
     decode,
@@ -63,6 +65,7 @@ class Outlet:
         self._by_identity: dict[bytes, Edge] = {}
         self._since_service = 0
         self._ended = False
+        self._claims = Claims(self._held, self._clock)
         self._last_ping_ns = 0
         self._last_move_ns: dict[str, int] = {}
         self._ipc_paths: list[Path] = []
@@ -203,6 +206,8 @@ class Outlet:
         if timeout_ms:
             self.flush()
         if timeout_ms and not socket.poll(timeout_ms):
+            if self._claims:
+                self._settle_claims()
             self._look_after()
             return
         while True:
@@ -216,12 +221,20 @@ class Outlet:
                 self.rejected += 1
                 continue
             self._hear(identity, message)
+        if self._claims:
+            self._settle_claims()
         if timeout_ms:
             self._look_after()
 
     def _hear(self, identity: bytes, message: Message) -> None:
         edge = self._by_identity.get(identity)
+        if self._claims and edge is not None and edge.identity == identity:
+            why = f"it serves a consumer named '{edge.name}' already, expected another name"
+            for claimant in self._claims.refused(edge.name):
+                self._tell(claimant, Refused(why))
         if isinstance(message, Grant):
+            if identity in self._claims:
+                return
             if edge is None or edge.identity != identity:
                 self._tell(identity, Who())
                 return
@@ -233,9 +246,14 @@ class Outlet:
                 self._forward(edge)
                 edge.flush(self.socket)
         elif isinstance(message, Hello):
-            self._admit(identity, message)
-        elif isinstance(message, Bye) and edge is not None and edge.identity == identity:
-            edge.leave()
+            if not self._held(identity, message):
+                self._admit(identity, message)
+            else:
+                self._claims.add(identity, message)
+        elif isinstance(message, Bye):
+            self._claims.withdraw(identity)
+            if edge is not None and edge.identity == identity:
+                edge.leave()
 
     def _maybe_repeat(self, edge: Edge) -> None:
         """Repeat what got lost with a broken connection that healed behind our back."""
@@ -244,11 +262,28 @@ class Outlet:
             self._last_move_ns[edge.name] = now
             edge.repeat(self.socket)
 
+    def _edge(self, name: str) -> Edge | None:
+        """Return the edge to the consumer of that name, where there is one."""
+        return next((edge for edge in self.edges if edge.name == name and not edge.left), None)
+
+    def _held(self, identity: bytes, hello: Hello) -> bool:
+        """Whether a consumer's name is that of another whose connection stands."""
+        edge = self._edge(hello.name)
+        if edge is None or edge.identity in (None, identity) or edge.consumer == hello.incarnation:
+            return False
+        if self._tell(edge.identity, self._welcome()):
+            return True
+        edge.lost_contact()
+        return False
+
+    def _settle_claims(self) -> None:
+        """Admit those whose name has become free."""
+        for identity, hello in self._claims.granted():
+            self._admit(identity, hello)
+
     def _admit(self, identity: bytes, hello: Hello) -> None:
-        for edge in self.edges:
-            if edge.name == hello.name and not edge.left:
-                break
-        else:
+        edge = self._edge(hello.name)
+        if edge is None:
             edge = Edge.from_hello(hello, self.board, OUT)
             self.edges.append(edge)
         # Every connection has an identity of its own: what was sent to a broken one is not taken
@@ -256,7 +291,7 @@ class Outlet:
         self._by_identity = {i: e for i, e in self._by_identity.items() if e is not edge}
         self._by_identity[identity] = edge
         ledger = self.board[NodeSlot.LEDGER]
-        if not self._tell(identity, Welcome(self.name, self.incarnation, ledger, host_id())):
+        if not self._tell(identity, self._welcome()):
             return
         edge.admit(identity, hello, ledger, self.socket)
         self._last_move_ns[edge.name] = self._clock.now_ns()
@@ -264,6 +299,9 @@ class Outlet:
         edge.flush(self.socket)
         if self._ended and not edge.waiting:
             self._tell(identity, End())
+
+    def _welcome(self) -> Welcome:
+        return Welcome(self.name, self.incarnation, self.board[NodeSlot.LEDGER], host_id())
 
     def _tell(self, identity: bytes, message: Message) -> bool:
         try:
@@ -280,7 +318,7 @@ class Outlet:
         if now - self._last_ping_ns < _PING_NS:
             return
         self._last_ping_ns = now
-        welcome = Welcome(self.name, self.incarnation, self.board[NodeSlot.LEDGER], host_id())
+        welcome = self._welcome()
         for edge in self.edges:
             if edge.identity is not None and not self._tell(edge.identity, welcome):
                 edge.lost_contact()

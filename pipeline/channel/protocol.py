@@ -10,6 +10,7 @@ producer → consumer
     Welcome  who I am; a new incarnation tells the consumer that state must be forgotten
     Who      I do not know you (I was started after you): say Hello
     End      that was the last packet
+    Refused  I do not serve you, and why: another consumer has your name
     (packets: see ``pipeline.wire``)
 
 Control messages are one frame: ``b"SC"``, version, type, then MessagePack. Counts are cumulative,
@@ -93,9 +94,15 @@ class End(msgspec.Struct, array_like=True):
     """The producer has sent its last packet."""
 
 
-Message: TypeAlias = Hello | Grant | Bye | Welcome | Who | End
+class Refused(msgspec.Struct, array_like=True):
+    """The producer does not serve this consumer."""
 
-_TYPES: dict[type, int] = {Hello: 1, Grant: 2, Bye: 3, Welcome: 4, Who: 5, End: 6}
+    why: Annotated[str, msgspec.Meta(max_length=500)]
+
+
+Message: TypeAlias = Hello | Grant | Bye | Welcome | Who | End | Refused
+
+_TYPES: dict[type, int] = {Hello: 1, Grant: 2, Bye: 3, Welcome: 4, Who: 5, End: 6, Refused: 7}
 _encoder = msgspec.msgpack.Encoder()
 _prefix = {kind: _MAGIC + bytes([code]) for kind, code in _TYPES.items()}
 _decoders: dict[bytes, msgspec.msgpack.Decoder[Message]] = {
