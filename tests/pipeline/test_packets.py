@@ -363,6 +363,7 @@ MESSAGES: list[protocol.Message] = [
     protocol.Welcome("source", 3, 9, "host"),
     protocol.Who(),
     protocol.End(),
+    protocol.Refused("another has your name"),
 ]
 
 
