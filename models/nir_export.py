@@ -22,6 +22,7 @@ NIR knows no reset by subtraction: CubaLIF says a reset to 0, and a reader must 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +106,9 @@ def falls(neuron: Neuron) -> Callable[[Any, Any, Any, Any], Any]:
     return reset
 
 
-def threshold_of(theta: float) -> np.float32:
+def threshold_of(theta: float) -> float:
     """Return what a potential must exceed to be at least ``theta``, in float32."""
-    return np.nextafter(np.float32(theta), np.float32(-np.inf))
+    return float(np.nextafter(np.float32(theta), np.float32(-np.inf)))
 
 
 class _Builder:
@@ -176,7 +177,7 @@ class _Builder:
         self.nodes[f"spent{i}"] = self._leaky(shape, d.decay_r, 1.0)
         self.nodes[f"refractory{i}"] = self._leaky(shape, d.decay_q, d.reset)
         loop = (f"neuron{i}", f"spent{i}", f"refractory{i}", f"neuron{i}")
-        self.edges += list(zip(loop, loop[1:], strict=False))
+        self.edges += pairwise(loop)
 
     def _leaky(self, shape: tuple[int, ...], decay: float, gain: float) -> Any:
         tau = self._tau(decay)
@@ -190,5 +191,5 @@ class _Builder:
         return self.ts / (1 - decay)
 
 
-def _full(shape: tuple[int, ...], value: float | np.float32) -> Any:
+def _full(shape: tuple[int, ...], value: float) -> Any:
     return np.full(shape, value, np.float32)
