@@ -94,9 +94,7 @@ class _Chain:
     def zero(self, node: Any, key: str) -> None:
         """Check that a parameter is zero throughout."""
         if np.any(np.asarray(getattr(node, key))):
-            raise ModelError(
-                f"{self.where}: {self.at!r} has a {key}, expected zero: ours have none"
-            )
+            raise ModelError(f"{self.where}: {self.at!r} has a {key}, ours have none")
 
     def decay(self, node: Any, key: str) -> float:
         """Return the decay of Euler's step at a time constant."""
@@ -221,7 +219,9 @@ def _synapses(chain: _Chain, delayed: bool) -> tuple[Layer, Floats | None]:
     if kind == "Conv2d":
         weight = np.asarray(node.weight, np.float32)
         chain.zero(node, "bias")
-        if isinstance(node.padding, str) or np.any(np.asarray([node.dilation, node.groups]) != 1):
+        if isinstance(node.padding, str) or {*np.ravel(node.dilation), *np.ravel(node.groups)} != {
+            1
+        }:
             raise ModelError(
                 f"{chain.where}: {chain.at!r} has padding {node.padding!r}, dilation "
                 f"{node.dilation} and {node.groups} groups, expected numbers, 1 and 1"

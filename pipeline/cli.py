@@ -149,9 +149,11 @@ def _mount() -> None:
     """Add the commands of the rooms that need torch or the benchmarks, without importing them."""
     from models.cli import train_app
     from models.evaluate_cli import evaluate
+    from models.models_cli import models_app
 
     app.add_typer(train_app, name="train", help="Train a model.")
     app.command()(evaluate)
+    app.add_typer(models_app, name="models")
 
 
 @app.command()
