@@ -22,18 +22,14 @@ def models(context: typer.Context) -> None:
         return
     from models.catalogue import entries
 
-    table = Table(box=None)
-    for title, wraps in (("name", False), ("task", False), ("network", False), ("figure", True),
-                         ("of", True), ("size", False)):  # fmt: skip
-        table.add_column(title, no_wrap=not wraps)
-    for each in entries():
-        size = f"{each.size / 1024:,.0f} KiB"
-        table.add_row(
-            each.name, each.task, each.network, each.figure, each.measure.partition(" (")[0], size
-        )
-    console = Console()
     # A name that is cut cannot be typed: for a pipe the table is as wide as it has to be.
-    console.print(table, width=max(console.width, 120))
+    console = Console(width=max(Console().width, 120))
+    table = Table("name", "task", "network", "figure", "of", "size", box=None)
+    for each in entries():
+        of = each.measure.partition(" (")[0].replace("`", "")
+        size = f"{each.size / 1024:,.0f} KiB"
+        table.add_row(each.name, each.task, each.network, each.figure, of, size)
+    console.print(table, highlight=False)
 
 
 @models_app.command("card")
