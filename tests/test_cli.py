@@ -170,6 +170,17 @@ def test_report_on_standard_output_is_json_alone() -> None:
     assert set(report["latency_ms"]) == {"p50", "p99", "max"}
 
 
+def test_the_image_stands_beside_the_answer() -> None:
+    result = retina("run", "nmnist", *FAST)
+    assert result.returncode == 0, result.stderr
+    lines = [line.partition("│ ")[2] for line in result.stdout.splitlines() if "log │" in line]
+    assert len(lines) == 7
+    assert "answered" in lines[3]
+    pictures = "".join(line[:14] for line in lines)
+    assert set(pictures) <= set(" ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█")
+    assert 5 < len(pictures.replace(" ", "")) < 60, "a digit, neither nothing nor everything"
+
+
 def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
     result = retina("run", "nmnist", *FAST, "--report", str(tmp_path / "no" / "r.json"))
     one_line(result, 1, "r.json")
@@ -198,6 +209,6 @@ def test_nodes_of_two_commands_over_tcp(tmp_path: Path) -> None:
 def test_kinds_and_settings_are_listed() -> None:
     kinds = retina("graph", "kinds")
     assert kinds.returncode == 0, kinds.stderr
-    for kind in ("source", "bins", "infer", "log", "view"):
+    for kind in ("source", "bins", "infer", "reconstruct", "log", "view"):
         assert kind in kinds.stdout
     assert "bin_us" in retina("graph", "kinds", "bins").stdout

@@ -18,6 +18,7 @@ from pipeline.errors import NodeFailed
 from pipeline.graph import Graph, build
 from pipeline.launcher import MAX_RESTARTS, Child, Launcher
 from pipeline.report import Report
+from tests.nodes.small import reconstructor
 
 CHAIN = {
     "edges": [
@@ -172,6 +173,34 @@ def test_a_slow_lossless_consumer_gets_everything(private_tmp: Path, nodes_file:
     assert report.edges[0].delivered_packets == report.nodes["source"].packets_out
 
 
+def test_a_reconstructor_that_dies_is_restarted_and_every_sum_stays_exact(
+    private_tmp: Path, tmp_path: Path
+) -> None:
+    data = json.loads(json.dumps(CHAIN))
+    data["edges"] += [{"from": "bins", "to": "draw"}, {"from": "draw", "to": "log"}]
+    model = reconstructor(tmp_path / "tiny.safetensors")
+    data["nodes"]["draw"] = {"kind": "reconstruct", "model": str(model)}
+    data["nodes"]["source"]["limit"] = 6
+    killed: list[int] = []
+
+    def tick(boards: dict[str, Board], children: list[Child]) -> None:
+        moved = [e for e in boards["draw"].edges() if e[EdgeSlot.DELIVERED_PACKETS] > 50]
+        process = next(c.process for c in children if c.name == "draw")
+        if moved and not killed and process is not None:
+            killed.append(process.pid)
+            os.kill(process.pid, signal.SIGKILL)
+
+    report = Launcher(build(data, "drawn.toml"), say=quiet, tick=tick).run()
+    assert killed
+    assert report.nodes["draw"].restarts == 1
+    exact(report)
+    assert all(edge.dropped_packets == 0 for edge in report.edges if edge.target == "draw")
+    (drawn,) = (edge for edge in report.edges if edge.source == "draw")
+    # Every 20 ms for 300 ms of each sample; one sample began anew in its middle.
+    assert 15 * 5 <= drawn.sent_packets <= 15 * 7
+    assert len(report.predictions) == 6
+
+
 def test_nodes_of_one_group_share_a_process(private_tmp: Path) -> None:
     data = json.loads(json.dumps(CHAIN))
     for name in ("bins", "infer"):
@@ -310,7 +339,9 @@ def test_a_guest_joins_late_and_leaves_without_harm(private_tmp: Path, tmp_path:
         stdout=subprocess.PIPE,
     )
     assert guest.stdout is not None
-    assert b"answered" in guest.stdout.readline()
+    # Of the first window it may have had the very end alone, and nobody knows of that yet.
+    for _ in range(2):
+        assert b"answered" in guest.stdout.readline()
     guest.send_signal(signal.SIGINT)
     guest.communicate(timeout=30)
     assert guest.returncode == 0
