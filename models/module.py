@@ -20,6 +20,7 @@ from models.neuron import Dynamics
 from models.reference import neurons, response, shift
 from models.surrogate import Surrogate
 from pipeline.binning import Bins
+from pipeline.errors import SettingError
 
 
 class Response(NamedTuple):
@@ -34,8 +35,11 @@ class Response(NamedTuple):
     spikes: Tensor
 
 
-Loop = Literal["plain", "compiled"]
-"""Where a neuron's time loop runs: plain torch, or compiled (CPU, float32)."""
+Loop = Literal["plain", "compiled", "triton"]
+"""Where a neuron's time loop runs: plain torch, compiled (CPU, float32), or Triton (CUDA)."""
+
+Precision = Literal["float32", "bfloat16"]
+"""What spikes are weighed in; the neurons' recursions are float32 either way."""
 
 
 class SpikingModule(nn.Module):
@@ -54,12 +58,16 @@ class SpikingModule(nn.Module):
         *,
         last: Surrogate | None = None,
         loop: Loop = "compiled",
+        precision: Precision = "float32",
     ) -> None:
         super().__init__()
+        if loop == "triton":
+            _triton_kernels()
         self.network = network
         hidden = (surrogate,) * (len(network.layers) - 1)
         self.surrogates = (*hidden, last or surrogate)
         self.loop = loop
+        self.precision = precision
         self.weights = _parameters(network.weight_shapes)
         self.delays = _parameters(network.delay_shapes)
 
@@ -89,6 +97,8 @@ class SpikingModule(nn.Module):
         current = self.current(i, spikes)
         if self.loop == "plain":
             return neurons(current, dynamics, self.surrogates[i])
+        if self.loop == "triton":
+            return fused(current, dynamics, self.surrogates[i])
         return compiled(current, dynamics, self.surrogates[i])
 
     def current(self, i: int, spikes: Tensor) -> Tensor:
@@ -112,7 +122,9 @@ class SpikingModule(nn.Module):
         frames = spikes.flatten(0, 1)
         if not isinstance(layer, Dense):
             frames = frames.contiguous(memory_format=torch.channels_last)
-        weighed = weigh(layer, weight, frames, self.network.pooling)
+        half = self.precision == "bfloat16"
+        with torch.autocast(frames.device.type, torch.bfloat16, enabled=half):
+            weighed = weigh(layer, weight, frames, self.network.pooling).float()
         return weighed.reshape(steps, batch, *weighed.shape[1:])
 
     @torch.no_grad()
@@ -209,4 +221,49 @@ def compiled(current: Tensor, dynamics: Dynamics, surrogate: Surrogate) -> tuple
     Spikes are differentiable; the potential is not.
     """
     spikes, potential = _Compiled.apply(current, dynamics, surrogate)  # type: ignore[no-untyped-call]
+    return spikes, potential
+
+
+def _triton_kernels() -> Any:
+    try:
+        from models import triton_kernels
+    except ModuleNotFoundError as error:
+        if error.name != "triton":
+            raise
+        raise SettingError(
+            "loop 'triton' needs Triton, which torch for CUDA brings along; expected it installed, "
+            "or loop 'compiled' or 'plain'"
+        ) from None
+    return triton_kernels
+
+
+class _Fused(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, current: Tensor, dynamics: Dynamics, surrogate: Surrogate
+    ) -> tuple[Tensor, Tensor]:
+        rows = current.detach().reshape(len(current), -1).contiguous()
+        spikes, potential = torch.empty_like(rows), torch.empty_like(rows)
+        _triton_kernels().forward(rows, spikes, potential, dynamics)
+        ctx.save_for_backward(potential)
+        ctx.kept = dynamics, surrogate
+        potential_out = potential.view(current.shape)
+        ctx.mark_non_differentiable(potential_out)
+        return spikes.view(current.shape), potential_out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        (potential,) = ctx.saved_tensors
+        grad = grads[0].reshape(potential.shape).contiguous()
+        out = torch.empty_like(grad)
+        _triton_kernels().backward(grad, potential, out, *ctx.kept)
+        return out.view(grads[0].shape), None, None
+
+
+def fused(current: Tensor, dynamics: Dynamics, surrogate: Surrogate) -> tuple[Tensor, Tensor]:
+    """Return what ``compiled`` does, by Triton's kernels: float32 on a CUDA GPU.
+
+    Raises SettingError where Triton is not installed.
+    """
+    spikes, potential = _Fused.apply(current, dynamics, surrogate)  # type: ignore[no-untyped-call]
     return spikes, potential
