@@ -39,7 +39,11 @@ Loop = Literal["plain", "compiled", "triton"]
 """Where a neuron's time loop runs: plain torch, compiled (CPU, float32), or Triton (CUDA)."""
 
 Precision = Literal["float32", "bfloat16"]
-"""What spikes are weighed in; the neurons' recursions are float32 either way."""
+"""What spikes are weighed in while a module trains; the neurons' recursions are float32 either way.
+
+Spikes are small whole numbers, exact in bfloat16; weights lose all but their first 8 bits in the
+product and none in the update.
+"""
 
 
 class SpikingModule(nn.Module):
@@ -122,9 +126,10 @@ class SpikingModule(nn.Module):
         frames = spikes.flatten(0, 1)
         if not isinstance(layer, Dense):
             frames = frames.contiguous(memory_format=torch.channels_last)
-        half = self.precision == "bfloat16"
+        # What is validated is what will run: float32.
+        half = self.precision == "bfloat16" and self.training
         with torch.autocast(frames.device.type, torch.bfloat16, enabled=half):
-            weighed = weigh(layer, weight, frames, self.network.pooling).float()
+            weighed = weigh(layer, weight, frames, self.network.pooling).to(spikes.dtype)
         return weighed.reshape(steps, batch, *weighed.shape[1:])
 
     @torch.no_grad()

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any
 
 import msgspec
 import numba
@@ -22,13 +23,12 @@ from torch import Tensor, nn
 
 from models.dataset import Dataset
 from models.event_module import EventModule
-from models.module import Loop, SpikingModule, dense
+from models.module import Loop, Precision, SpikingModule, dense
 from models.network import Network
 from models.store import Model
 from models.training import checkpoint, memory, objective, watch
 from models.training.batches import Batch, Batches, whole
 from models.training.config import AnyConfig, ReconstructorConfig
-from models.training.mixed import MixedModule
 from models.training.objective import Objective, Score
 from models.training.optimiser import Average, build, set_rate, share_of_rate
 from models.training.parallel import Group
@@ -270,12 +270,12 @@ def _module(config: AnyConfig, network: Network, group: Group) -> SpikingModule:
                 'module = "event" on the CPU'
             )
         return EventModule(network, surrogate, last=last, threads=config.threads)
-    kind = MixedModule if config.precision == "mixed" else SpikingModule
-    return kind(network, surrogate, last=last, loop="compiled")
+    precision: Precision = "bfloat16" if config.precision == "mixed" else "float32"
+    return SpikingModule(network, surrogate, last=last, precision=precision)
 
 
 def _loop(device: torch.device) -> Loop:
     """Return where the time loop runs fastest on ``device``."""
     if device.type == "cpu":
         return "compiled"
-    return cast("Loop", "triton" if "triton" in get_args(Loop) else "plain")
+    return "triton" if find_spec("triton") else "plain"
