@@ -15,7 +15,21 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from models.layout import BLOCK, C_IN, C_OUT, DELAYS, H_OUT, NEURONS, NO_DELAYS, SLOTS, W_IN, W_OUT
+from models.layout import (
+    BLOCK,
+    C_IN,
+    C_OUT,
+    DELAYS,
+    H_OUT,
+    KERNEL,
+    KIND,
+    NEURONS,
+    NO_DELAYS,
+    POOL,
+    SLOTS,
+    W_IN,
+    W_OUT,
+)
 from models.neuron_kernels import EXPONENTIAL, FAST_SIGMOID
 from models.scatter_kernels import collect, delay_gradient, gather, scatter
 from models.step_kernels import (
@@ -194,7 +208,7 @@ def backward(row, constants, weights, delays, offsets, index, value, low_offsets
         if now >= steps:
             continue
         at_slot = now % slots
-        for j in range(offsets[now], offsets[now + 1]):
+        for j in range(offsets[now], offsets[now + 1] if row[KIND] != POOL else offsets[now]):
             if value[j] != 0:
                 at = np.int64(index[j])
                 place = at // c_in
@@ -206,6 +220,21 @@ def backward(row, constants, weights, delays, offsets, index, value, low_offsets
                     delay_gradient(
                         row, weights, delays, e, at_slot, slot, delay_grad, c, h, w, value[j]
                     )
+        if row[KIND] == POOL:
+            # One synapse each: the call would cost more than what it does.
+            size, height, width, c_out = row[KERNEL], row[H_OUT], row[W_OUT], row[C_OUT]
+            pooling = constants[POOLING]
+            for j in range(low_offsets[now], low_offsets[now + 1]):
+                at = np.int64(low[j])
+                place = at // c_in
+                h = place // width_in
+                oy = h // size
+                ox = (place - h * width_in) // size
+                if oy < height and ox < width:
+                    low_error[j] = (
+                        pooling * e[begin + (oy * width + ox) * c_out + at - place * c_in]
+                    )
+            continue
         for j in range(low_offsets[now], low_offsets[now + 1]):
             at = np.int64(low[j])
             place = at // c_in
