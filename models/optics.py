@@ -1,0 +1,113 @@
+"""What the pixels of a moving sensor see of a still image: resampling through their apertures.
+
+The image is laid onto a grid that is ``FINE`` times as dense as the sensor's pixels, each point
+of it the mean of the image over a pixel's aperture, blurred by the lens. A pixel of the moved
+sensor then is a bilinear mean of four points of the grid, and as all pixels move together the
+four weights are the same for all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.retina import Retina
+
+FINE = 4
+"""Points of the fine grid a pixel of the sensor."""
+
+_MOST = 2**28
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An image as a sensor can see it.
+
+    planes  ``[FINE, FINE, rows, columns]`` float32: point (row·FINE + i, column·FINE + j) of the
+            fine grid at ``[i, j, row, column]``, so that what all pixels see lies side by side
+    left, top  gaze in pixels at which pixel (0, 0) sees point (0, 0); a gaze before it or beyond
+            ``right``, ``bottom`` sees what it would see there
+    """
+
+    planes: NDArray[np.float32]
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+def view(image: NDArray[np.float32], retina: Retina, reach: NDArray[np.float64]) -> View:
+    """Return what a retina can see of ``image`` [H, W] (values in [0, 1]).
+
+    ``reach`` [2, 2]: the least and the greatest gaze (x, y) in pixels. Beyond its edge an image
+    goes on as its edge is. Raises ValueError where the fine grid would be larger than 1 GiB.
+    """
+    rows, columns = image.shape
+    span = reach[1] - reach[0]
+    scale = _scale(retina, rows, columns, span)
+    intensity = np.asarray(image, np.float32)
+    if retina.gamma != 1:
+        intensity = intensity ** np.float32(retina.gamma)
+    intensity = np.float32(retina.black) + np.float32(1 - retina.black) * intensity
+    # The middle of the path sees the middle of the image.
+    middle = (reach[0] + reach[1]) / 2 + np.array([retina.shift_x, retina.shift_y])
+    first = np.floor(reach[0])
+    sides = np.ceil(reach[1] - first).astype(int) + 2 + np.array([retina.width, retina.height])
+    if int(sides[0]) * int(sides[1]) * FINE * FINE > _MOST:
+        raise ValueError(f"a path over {span[0]:.0f}×{span[1]:.0f} pixels is too long")
+    across = _weights(columns, int(sides[0]), first[0], middle[0], retina.width, scale, retina)
+    down = _weights(rows, int(sides[1]), first[1], middle[1], retina.height, scale, retina)
+    grid = np.clip(down @ intensity @ across.T, 0, 1)
+    planes = grid.reshape(sides[1], FINE, sides[0], FINE).transpose(1, 3, 0, 2)
+    return View(np.ascontiguousarray(planes), *first.tolist(), *reach[1].tolist())
+
+
+def _scale(retina: Retina, rows: int, columns: int, span: NDArray[np.float64]) -> float:
+    """Return the sensor's pixels per pixel of the image."""
+    if retina.fit == "cover":
+        return max((retina.width + span[0]) / columns, (retina.height + span[1]) / rows)
+    if retina.fit == "contain":
+        room = max(retina.width - span[0], 1), max(retina.height - span[1], 1)
+        return min(room[0] / columns, room[1] / rows)
+    return float(retina.fit)
+
+
+def _weights(
+    n: int, side: int, first: float, middle: float, pixels: int, scale: float, retina: Retina
+) -> NDArray[np.float32]:
+    """Return how much each of an image's ``n`` columns adds to each fine column, ``[·, n]``."""
+    # Where the fine columns' centres lie in the image, its pixel 0 being [0, 1).
+    gaze = first + np.arange(side * FINE) / FINE
+    centre = ((gaze + 0.5) - pixels / 2 - middle) / scale + n / 2
+    offsets, shares = _aperture(retina)
+    # Enough looks at the image that none of its pixels falls between two.
+    looks = max(1, int(np.ceil(2 / (scale * len(offsets)) * (offsets[-1] - offsets[0] + 1))))
+    gap = (offsets[1] - offsets[0]) if len(offsets) > 1 else 0.0
+    inner = ((np.arange(looks) + 0.5) / looks - 0.5) * gap
+    weights = np.zeros((side * FINE, n), np.float64)
+    row = np.arange(side * FINE)
+    for offset, share in zip(offsets, shares, strict=True):
+        for small in inner:
+            place = centre + (offset + small) / scale - 0.5
+            low = np.floor(place)
+            part = place - low
+            column = low.astype(int)
+            np.add.at(weights, (row, np.clip(column, 0, n - 1)), share / looks * (1 - part))
+            np.add.at(weights, (row, np.clip(column + 1, 0, n - 1)), share / looks * part)
+    return weights.astype(np.float32)
+
+
+def _aperture(retina: Retina) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return points in sensor pixels and shares of the aperture blurred by the lens, one axis."""
+    half = retina.aperture / 2 + 3 * retina.blur
+    if half == 0:
+        return np.zeros(1), np.ones(1)
+    n = max(9, 2 * int(np.ceil(8 * half)) + 1)
+    points = (np.arange(n) + 0.5) / n * 2 * half - half
+    if retina.blur == 0:
+        return points, np.full(n, 1 / n)
+    fine = np.linspace(-0.5, 0.5, 33) * retina.aperture
+    shares = np.exp(-0.5 * ((points[:, None] - fine) / retina.blur) ** 2).sum(1)
+    return points, shares / shares.sum()
