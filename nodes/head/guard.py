@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 from nodes.head.head import AXES, Limits
 from pipeline.errors import UsageError
 
-Path = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+Wanted = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 """Times [n] int64 in µs to wanted angles [n, 2] float64 in degrees (pan, tilt)."""
 
 _CHUNK = 8192
 _SLACK = 1e-6
+_STILL_DEG_S = 1e-6
 
 
-def samples(path: Path, duration_us: int, tick_us: int, chunk: int) -> Iterator[
+def samples(path: Wanted, duration_us: int, tick_us: int, chunk: int) -> Iterator[
     tuple[NDArray[np.int64], NDArray[np.float64]]
 ]:  # fmt: skip
     """Yield (times, wanted angles) of the ticks from 0 to ``duration_us``, ``chunk`` at a time.
@@ -49,7 +50,7 @@ def samples(path: Path, duration_us: int, tick_us: int, chunk: int) -> Iterator[
         yield t, wanted
 
 
-def refuse(path: Path, duration_us: int, tick_us: int, limits: Limits) -> None:
+def refuse(path: Wanted, duration_us: int, tick_us: int, limits: Limits) -> None:
     """Raise UsageError, one line with time, wanted value and limit, where a path goes too far.
 
     Speed and acceleration are differences of the path at the ticks. The run-up from rest at the
@@ -113,7 +114,7 @@ class Guard:
     @property
     def at_rest(self) -> bool:
         """Whether the last tick moved nothing."""
-        return all(axis.v == 0.0 for axis in self._axes)
+        return all(abs(axis.v) < _STILL_DEG_S for axis in self._axes)
 
     def step(self, pan_deg: float, tilt_deg: float) -> tuple[float, float]:
         """Return the angles of the next tick, as near to the wanted ones as the limits allow."""

@@ -5,9 +5,10 @@ Angles are degrees, pan to the right and tilt upwards positive, (0, 0) is the he
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Protocol
 
-from pipeline.settings import Meta, Settings
+from pipeline import Meta, Settings
 
 
 class Limits(Settings):
@@ -55,8 +56,11 @@ class Head(Protocol):
         """Open the port, find the servos, set their limits and let them hold where they stand."""
         ...
 
-    def home(self) -> None:
-        """Move to (0, 0) within the limits and wait until it is there, a bounded time."""
+    def home(self, stop: Callable[[], bool] = ...) -> None:
+        """Move to (0, 0) within the limits and wait until it is there, a bounded time.
+
+        Returns at once, wherever the head is, when ``stop`` says so.
+        """
         ...
 
     def send(self, pan_deg: float, tilt_deg: float) -> tuple[float, float]:
