@@ -10,7 +10,6 @@ series.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -137,7 +136,7 @@ class _Servo:
 
 
 class Dynamixel:
-    """A head of two servos; a ``Head``. Profile and position limits in the servos are ``limits``."""
+    """A ``Head`` of two servos, in which profile and position limits are set to ``limits``."""
 
     def __init__(
         self, settings: DynamixelSettings, limits: Limits, clock: Clock | None = None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import glob
 import os
 import select
 import termios
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DeviceError
@@ -84,12 +84,12 @@ class Port:
     def read(self, n: int) -> bytes:
         """Return up to ``n`` bytes of those that have come."""
         with self._talking():
-            try:
-                data = os.read(self._fd, n) if n > 0 else b""
-            except BlockingIOError:
-                return b""
+            data = self._read(n)
+            # Nothing to read although there is: that is how a device that is gone looks.
             if n > 0 and not data and select.select([self._fd], [], [], 0)[0]:
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
+                data = self._read(n)
+                if not data:
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
             return data
 
     def waiting(self) -> int:
@@ -107,6 +107,12 @@ class Port:
         with self._talking():
             termios.tcflush(self._fd, termios.TCIFLUSH)
 
+    def _read(self, n: int) -> bytes:
+        try:
+            return os.read(self._fd, n) if n > 0 else b""
+        except BlockingIOError:
+            return b""
+
     @contextlib.contextmanager
     def _talking(self) -> Iterator[None]:
         if self._serial is None:
@@ -119,7 +125,7 @@ class Port:
     def _why(self, error: Exception) -> str:
         number = getattr(error, "errno", None)
         if number in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
-            found = sorted(glob.glob("/dev/ttyUSB*") + glob.glob("/dev/ttyACM*"))
+            found = sorted(str(p) for p in Path("/dev").glob("tty[UA][SC][BM]*"))
             return f"there is no such serial port (found: {', '.join(found) or 'none'})"
         if number in {errno.EBUSY, errno.EAGAIN}:
             return "is in use by another program"
