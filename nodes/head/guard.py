@@ -126,11 +126,6 @@ class Guard:
         pan, tilt = self._axes
         return pan.brake(), tilt.brake()
 
-    def rest(self) -> None:
-        """The head has had no command for so long that it stands still where it was sent."""
-        for axis in self._axes:
-            axis.v = 0.0
-
 
 class _Axis:
     def __init__(
