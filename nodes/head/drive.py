@@ -11,6 +11,7 @@ import msgspec
 from nodes.head.guard import Guard, Wanted, refuse, samples
 from nodes.head.head import Head, Limits
 from nodes.head.motion import glide, never, settle
+from nodes.head.priority import realtime
 from pipeline.clock import Clock, MonotonicClock
 from pipeline.errors import DeviceError, UsageError
 
@@ -25,7 +26,8 @@ class Jitter(msgspec.Struct, frozen=True):
     """How late commands left against the trajectory, in ms.
 
     A tick that was missed, its time being over before anything could be sent, counts with the
-    lateness of the command that came in its place.
+    lateness of the command that came in its place. ``realtime``: the system granted real-time
+    scheduling.
     """
 
     commands: int
@@ -33,6 +35,7 @@ class Jitter(msgspec.Struct, frozen=True):
     p50_ms: float
     p99_ms: float
     max_ms: float
+    realtime: bool
 
 
 class Driver:
@@ -41,7 +44,8 @@ class Driver:
     ``at`` takes times [n] int64 in µs and gives wanted angles [n, 2] float64 in degrees.
     Raises UsageError, before anything moves, where the trajectory exceeds ``limits`` or the line
     is too slow for the ticks. The second line of defence is the ``Guard``, through which every
-    command passes.
+    command passes. ``hurry`` asks for real-time scheduling while the trajectory runs, without
+    which a machine that is busy elsewhere makes commands late.
     """
 
     def __init__(
@@ -52,6 +56,8 @@ class Driver:
         duration_us: int,
         tick_us: int = 2000,
         clock: Clock | None = None,
+        *,
+        hurry: bool = True,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if tick_us < 1 or duration_us < 0:
@@ -67,6 +73,8 @@ class Driver:
         self._tick_us = tick_us
         self._clock = clock or MonotonicClock()
         self._sleep = sleep
+        self._hurry = hurry
+        self._realtime = False
         self._late: Counter[int] = Counter()
         self._most_late = 0
         self._missed = 0
@@ -81,6 +89,7 @@ class Driver:
             p50_ms=self._quantile(total, 0.50),
             p99_ms=self._quantile(total, 0.99),
             max_ms=self._most_late / 1e6,
+            realtime=self._realtime,
         )
 
     def run(self, stop: Callable[[], bool] = never) -> Iterator[tuple[int, float, float, int]]:
@@ -105,7 +114,8 @@ class Driver:
             start = self._start()
             if glide(head, self._limits, (0.0, 0.0), start, stop):
                 settle(head, start, stop)
-                yield from self._follow(start, stop)
+                with realtime(self._hurry) as self._realtime:
+                    yield from self._follow(start, stop)
             told = True
             head.stop()
         except DeviceError as error:
