@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nodes.head.simulated.board import Board
 from nodes.head.simulated.servos import Servo, Servos
 
-__all__ = ["Servo", "Servos"]
+__all__ = ["Board", "Servo", "Servos"]
