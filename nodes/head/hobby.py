@@ -28,6 +28,7 @@ _REFUSALS = {
     "syntax": "it does not know the line",
     "limit": "the angle is past the limits that it was given",
     "off": "it has lost its state; was its power cut?",
+    "stopped": "it was told to stop",
     "held": "nothing had reached it for {watchdog} ms, so it holds still",
 }
 
@@ -85,6 +86,10 @@ def words(data: bytes) -> list[str] | None:
         return text.decode("ascii").split()
     except UnicodeDecodeError:
         return None
+
+
+class _NoAnswer(DeviceError):
+    """The board says nothing."""
 
 
 class Hobby:
@@ -176,6 +181,7 @@ class Hobby:
         """Hold at the last position, or release the servos."""
         if not self._port.is_open:
             return
+        self._garbled = 0
         # Ends a line that Ctrl-C may have cut.
         self._port.write(b"\n")
         self._ask("R" if self.settings.on_stop == "release" else "S")
@@ -190,9 +196,9 @@ class Hobby:
             try:
                 answer = self._ask("H")
                 break
-            except DeviceError:
+            except _NoAnswer:
                 # A board that starts says nothing, or what its boot loader says.
-                if not self._port.is_open or self._clock.now_ns() > end:
+                if self._clock.now_ns() > end:
                     raise
         if answer != ["head", "1"]:
             raise DeviceError(
@@ -255,7 +261,7 @@ class Hobby:
         if state[:1] == ["fault"]:
             what = " ".join(state[1:]) or "a fault"
             raise DeviceError(f"{self.name}: the board reports {what}")
-        if state == ["held"] or state == ["off"]:
+        if state in (["held"], ["off"]):
             raise self._refused(state)
 
     def _refused(self, what: list[str]) -> DeviceError:
@@ -263,8 +269,8 @@ class Hobby:
         text = _REFUSALS.get(word, word).format(watchdog=self.settings.watchdog_ms)
         return DeviceError(f"{self.name}: the board refuses: {text}")
 
-    def _silent(self) -> DeviceError:
-        return DeviceError(
+    def _silent(self) -> _NoAnswer:
+        return _NoAnswer(
             f"{self.name}: the board gives no answer at {self.settings.baud} baud, asked {_TRIES} "
             f"times, {self.settings.answer_ms} ms each"
         )

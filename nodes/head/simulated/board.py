@@ -85,7 +85,7 @@ class Board(Terminal):
         elif command == "A":
             self.state = "armed"
         elif command == "S":
-            self.state = "held"
+            self.state = "stopped"
         elif command == "R":
             self.state = "off"
         elif command == "H":
