@@ -1,77 +1,26 @@
 """Two Dynamixel servos of the X series (or MX with protocol 2) on one serial line.
 
-Goals leave as one GroupSyncWrite for both servos, unanswered. The status is read in pieces
-between them, so that no goal waits for an answer. The servos keep the limits too: their position
-limits and motion profile are set when the head is opened, and a watchdog of their own stops them
-when nothing reaches them any more. The numbers are those of Robotis's control table for the X
-series.
+Goals leave as one packet for both servos, unanswered. The status is read in pieces between them,
+so that no goal waits for an answer. The servos keep the limits too: their position limits and
+motion profile are set when the head is opened, and a watchdog of their own stops them when
+nothing reaches them any more.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
+from nodes.head import xseries
+from nodes.head.bus import Bus, ServoId
 from nodes.head.head import AXES, Limits
 from nodes.head.motion import glide, never, settle
-from nodes.head.port import Port, needed
 from pipeline import Meta, Settings
 from pipeline.clock import Clock, MonotonicClock
 from pipeline.errors import DeviceError, UsageError
 
-_UNITS_PER_DEG = 4096 / 360
-_DEG_S_PER_UNIT = 0.229 * 6
-_DEG_S2_PER_UNIT = 214.577 / 10
-_HIGHEST_PROFILE = 32767
-
-# Address and length in bytes.
-_RETURN_DELAY = (9, 1)
-_DRIVE_MODE = (10, 1)
-_OPERATING_MODE = (11, 1)
-_MAX_POSITION = (48, 4)
-_MIN_POSITION = (52, 4)
-_TORQUE = (64, 1)
-_HARDWARE_ERROR = (70, 1)
-_WATCHDOG = (98, 1)
-_PROFILE_ACCELERATION = (108, 4)
-_PROFILE_VELOCITY = (112, 4)
-_GOAL = (116, 4)
-_VELOCITY_AND_POSITION = (128, 8)
-_POSITION = (132, 4)
-
-_POLLS = ((64, 7), _WATCHDOG)
-"""What is read between commands, in turn: torque to hardware error, and the watchdog."""
-
-_POSITION_MODE = 3
-_PROFILE_BY_TIME_OR_TORQUE_BY_GOAL = 0b1100
-_TRIPPED = 255
-_WATCHDOG_MS = 20
-
-_FAULTS = {
-    0: "a supply voltage out of range",
-    2: "over-temperature",
-    3: "a broken encoder",
-    4: "an electrical shock or too little power",
-    5: "overload",
-}
-_REFUSALS = {
-    1: "it could not carry it out",
-    2: "it does not know the instruction",
-    3: "the checksum that reached it was wrong",
-    4: "the value is out of range",
-    5: "the length is wrong",
-    6: "the value is past a limit",
-    7: "the entry cannot be written now",
-}
-_MODELS = frozenset(
-    {30, 311, 321, 1000, 1001, 1010, 1011, 1020, 1030, 1040, 1050, 1060, 1070, 1080, 1090, 1100}
-    | {1101, 1110, 1111, 1120, 1130, 1140, 1150, 1160, 1170, 1180, 1190, 1200, 1210, 1220, 1230}
-    | {1240, 1270, 1280, 1310, 1700}
-)
-"""Model numbers of servos with this control table (MX-28/64/106 with protocol 2, and X)."""
-
-_RETRIES = 2
+_POLLS = (xseries.TORQUE_TO_ERROR, xseries.WATCHDOG)
 
 
 class DynamixelSettings(Settings):
@@ -108,22 +57,21 @@ class DynamixelSettings(Settings):
 
 
 class _Servo:
-    """One servo's id and how its positions stand for degrees."""
+    """One servo, and how its positions stand for degrees."""
 
     def __init__(self, axis: int, servo_id: int, zero: int, reverse: bool, limits: Limits) -> None:
-        self.id = servo_id
-        self.label = f"servo {servo_id} ({AXES[axis]})"
+        self.at = ServoId(servo_id, f"servo {servo_id} ({AXES[axis]})")
         self._zero = zero
-        self._scale = -_UNITS_PER_DEG if reverse else _UNITS_PER_DEG
-        ends = sorted(zero + self._scale * angle for angle in limits.spans[axis])
-        # A turn has no position 4096: half a turn is one step short.
-        self.least, self.most = math.ceil(ends[0] - 1e-9), math.floor(min(ends[1], 4095) + 1e-9)
-        if ends[0] < -0.5 or ends[1] > 4096.5:
+        self._scale = -xseries.UNITS_PER_DEG if reverse else xseries.UNITS_PER_DEG
+        low, high = sorted(zero + self._scale * angle for angle in limits.spans[axis])
+        self.least, self.most = math.ceil(low - 1e-9), math.floor(high + 1e-9)
+        # A turn has no position 4096: half a turn from the middle is one step short.
+        if self.least < 0 or self.most > 4096:
             raise UsageError(
-                f"{AXES[axis]}: its limits need servo positions {self.least} to "
-                f"{math.floor(ends[1])} about {AXES[axis]}_zero = {zero}; the servo has 0 to 4095"
+                f"{AXES[axis]}: its limits need servo positions {self.least} to {self.most} about "
+                f"{AXES[axis]}_zero = {zero}; the servo has 0 to 4095"
             )
-        self.least = max(self.least, 0)
+        self.most = min(self.most, 4095)
 
     def units(self, degrees: float) -> int:
         return self.clamped(round(self._zero + self._scale * degrees))
@@ -145,19 +93,14 @@ class Dynamixel:
             raise UsageError(f"pan_id and tilt_id are both {settings.pan_id}; they must differ")
         self.settings = settings
         self.limits = limits
-        self._clock = clock or MonotonicClock()
         self._servos = (
             _Servo(0, settings.pan_id, settings.pan_zero, settings.pan_reversed, limits),
             _Servo(1, settings.tilt_id, settings.tilt_zero, settings.tilt_reversed, limits),
         )
-        self._port = Port(settings.port, settings.baud)
-        self._line = _Line(self._port, settings.answer_ms, self._clock)
-        self._sdk: Any = None
-        self._goals: Any = None
+        self._both = [servo.at for servo in self._servos]
+        self._bus = Bus(settings.port, settings.baud, settings.answer_ms, clock or MonotonicClock())
         self._delays_us = 500 * len(self._servos)
-        self._polled = 0
-        self._asked_ns: int | None = None
-        self._failures = 0
+        self._polls = 0
 
     @property
     def name(self) -> str:
@@ -167,8 +110,8 @@ class Dynamixel:
     @property
     def least_tick_us(self) -> int:
         """A goal, a question and both answers on the line, and the servos' delay in answering."""
-        goal, question, answers = 14 + 2 * 5, 14 + 2, 2 * (11 + 7)
-        return math.ceil((goal + question + answers) * 1e7 / self.settings.baud) + self._delays_us
+        _, most = xseries.TORQUE_TO_ERROR
+        return self._bus.least_tick_us(len(self._servos), most) + self._delays_us
 
     @property
     def hold_note(self) -> str:
@@ -180,23 +123,16 @@ class Dynamixel:
 
         Turns the torque off for a moment where a setting in the servos' EEPROM must change.
         """
+        self._bus.open()
         try:
-            import dynamixel_sdk
-        except ImportError:
-            raise needed("dynamixel-sdk", "a head of Dynamixel servos") from None
-        self._port.open()
-        try:
-            self._sdk = dynamixel_sdk.Protocol2PacketHandler()
-            self._goals = dynamixel_sdk.GroupSyncWrite(self._line, self._sdk, *_GOAL)
-            for servo in self._servos:
-                self._find(servo)
+            for servo in self._both:
+                self._known(servo)
             self.check()
-            delays = [2 * self._ask(servo, *_RETURN_DELAY) for servo in self._servos]
-            self._delays_us = sum(delays)
-            for servo in self._servos:
-                self._prepare(servo)
+            self._delays_us = sum(2 * self._bus.ask(s, *xseries.RETURN_DELAY) for s in self._both)
+            for each in self._servos:
+                self._prepare(each)
         except BaseException:
-            self._port.close()
+            self._bus.close()
             raise
 
     def home(self, stop: Callable[[], bool] = never) -> None:
@@ -208,56 +144,33 @@ class Dynamixel:
         """Command angles to both servos in one packet."""
         pan, tilt = self._servos
         goals = pan.units(pan_deg), tilt.units(tilt_deg)
-        for servo, goal in zip(self._servos, goals, strict=True):
-            data = list(goal.to_bytes(4, "little"))
-            if not self._goals.changeParam(servo.id, data):
-                self._goals.addParam(servo.id, data)
-        self._goals.txPacket()
+        self._bus.send({pan.at.id: goals[0], tilt.at.id: goals[1]})
         return pan.degrees(goals[0]), tilt.degrees(goals[1])
 
     def position(self) -> tuple[float, float]:
         """Read where both servos stand."""
-        pan, tilt = self._servos
-        return (
-            pan.degrees(_signed(self._ask(pan, *_POSITION))),
-            tilt.degrees(_signed(self._ask(tilt, *_POSITION))),
+        pan, tilt = (
+            servo.degrees(xseries.signed(self._bus.ask(servo.at, *xseries.POSITION)))
+            for servo in self._servos
         )
+        return pan, tilt
 
     def check(self) -> None:
         """Read both servos' hardware errors."""
-        for servo in self._servos:
-            self._judge(servo, self._ask(servo, *_HARDWARE_ERROR))
+        for servo in self._both:
+            self._judge(servo, self._bus.ask(servo, *xseries.HARDWARE_ERROR))
 
     def poll(self) -> None:
         """Ask both servos for their status, or take their answers when they have come."""
-        address, length = _POLLS[self._polled % len(_POLLS)]
-        now = self._clock.now_ns()
-        if self._asked_ns is None:
-            ids = [servo.id for servo in self._servos]
-            self._sdk.syncReadTx(self._line, address, length, ids, len(ids), False)
-            self._asked_ns = now
-            self._line.keep = True
-            return
-        complete = self._port.waiting() >= len(self._servos) * (11 + length)
-        if not complete and now - self._asked_ns < self.settings.answer_ms * 1_000_000:
-            return
-        self._asked_ns = None
-        self._line.keep = False
-        self._line.expire()
-        for servo in self._servos:
-            data, result, _ = self._sdk.readRx(self._line, servo.id, length)
-            if result != 0 or len(data) != length:
-                self._failures += 1
-                if self._failures > _RETRIES:
-                    raise self._silent(servo, result)
-                return
+        address, length = _POLLS[self._polls % len(_POLLS)]
+        answers = self._bus.poll(self._both, address, length)
+        for servo, data in answers:
             self._take(servo, address, data)
-        self._failures = 0
-        self._polled += 1
+        self._polls += bool(answers)
 
     def stop(self) -> None:
         """Brake and hold, or release the torque; both servos are tried, whatever one does."""
-        if not self._port.is_open or self._sdk is None:
+        if not self._bus.is_open:
             return
         failed = []
         for servo in self._servos:
@@ -270,184 +183,84 @@ class Dynamixel:
 
     def close(self) -> None:
         """Give the port back."""
-        self._port.close()
+        self._bus.close()
 
-    def _find(self, servo: _Servo) -> None:
-        for _ in range(1 + _RETRIES):
-            model, result, _ = self._sdk.ping(self._line, servo.id)
-            if result == 0:
-                break
-        else:
-            raise DeviceError(
-                f"{self.name}: {servo.label} does not answer at {self.settings.baud} baud; are "
-                "its id and baud rate right, and is it powered?"
-            )
-        wanted = self.settings.model
+    def _known(self, servo: ServoId) -> None:
+        model, wanted = self._bus.model(servo), self.settings.model
         if wanted is not None and model != wanted:
             raise DeviceError(f"{self.name}: {servo.label} is model {model}, not {wanted}")
-        if wanted is None and model not in _MODELS:
+        if wanted is None and model not in xseries.MODELS:
             raise DeviceError(
                 f"{self.name}: {servo.label} is model {model}, not one of the X series; set "
                 f"'model = {model}' if its control table is theirs"
             )
 
     def _prepare(self, servo: _Servo) -> None:
-        self._tell(servo, *_WATCHDOG, 0)
-        drive = self._ask(servo, *_DRIVE_MODE)
+        ask, tell, at = self._bus.ask, self._bus.tell, servo.at
+        tell(at, *xseries.WATCHDOG, 0)
+        mode = ask(at, *xseries.DRIVE_MODE) & ~xseries.PROFILE_BY_TIME_OR_TORQUE_BY_GOAL
         lasting = [
-            (_DRIVE_MODE, drive & ~_PROFILE_BY_TIME_OR_TORQUE_BY_GOAL),
-            (_OPERATING_MODE, _POSITION_MODE),
-            (_MIN_POSITION, servo.least),
-            (_MAX_POSITION, servo.most),
+            (xseries.DRIVE_MODE, mode),
+            (xseries.OPERATING_MODE, xseries.POSITION_MODE),
+            (xseries.MIN_POSITION, servo.least),
+            (xseries.MAX_POSITION, servo.most),
         ]
-        changed = [(entry, value) for entry, value in lasting if self._ask(servo, *entry) != value]
+        changed = [(entry, value) for entry, value in lasting if ask(at, *entry) != value]
         if changed:
-            self._tell(servo, *_TORQUE, 0)
+            tell(at, *xseries.TORQUE, 0)
             for entry, value in changed:
-                self._tell(servo, *entry, value)
-        limits = self.limits
-        self._tell(
-            servo, *_PROFILE_ACCELERATION, _profile(limits.acceleration_deg_s2, _DEG_S2_PER_UNIT)
+                tell(at, *entry, value)
+        speed = xseries.profile(
+            self.limits.speed_deg_s, xseries.DEG_S_PER_UNIT, ask(at, *xseries.VELOCITY_LIMIT)
         )
-        self._tell(servo, *_PROFILE_VELOCITY, _profile(limits.speed_deg_s, _DEG_S_PER_UNIT))
-        here = _signed(self._ask(servo, *_POSITION))
-        self._tell(servo, *_GOAL, servo.clamped(here))
-        self._tell(servo, *_TORQUE, 1)
-        self._tell(servo, *_WATCHDOG, math.ceil(self.settings.watchdog_ms / _WATCHDOG_MS))
+        acceleration = xseries.profile(
+            self.limits.acceleration_deg_s2,
+            xseries.DEG_S2_PER_UNIT,
+            xseries.HIGHEST_ACCELERATION,
+        )
+        tell(at, *xseries.PROFILE_ACCELERATION, acceleration)
+        tell(at, *xseries.PROFILE_VELOCITY, speed)
+        here = xseries.signed(ask(at, *xseries.POSITION))
+        tell(at, *xseries.GOAL, servo.clamped(here))
+        tell(at, *xseries.TORQUE, 1)
+        watchdog = math.ceil(self.settings.watchdog_ms / xseries.WATCHDOG_UNIT_MS)
+        tell(at, *xseries.WATCHDOG, watchdog)
 
     def _stop(self, servo: _Servo) -> None:
+        ask, tell, at = self._bus.ask, self._bus.tell, servo.at
         if self.settings.on_stop == "release":
-            self._tell(servo, *_TORQUE, 0)
-            self._tell(servo, *_WATCHDOG, 0)
+            tell(at, *xseries.TORQUE, 0)
+            tell(at, *xseries.WATCHDOG, 0)
             return
-        both = self._ask(servo, *_VELOCITY_AND_POSITION)
-        velocity = _signed(both & 0xFFFFFFFF) * _DEG_S_PER_UNIT
-        here = _signed(both >> 32)
+        both = ask(at, *xseries.VELOCITY_AND_POSITION)
+        speed = xseries.signed(both & 0xFFFFFFFF) * xseries.DEG_S_PER_UNIT
+        here = xseries.signed(both >> 32)
         # Where it can stop without turning back; at once would be past the acceleration's limit.
-        way = velocity * abs(velocity) / (2 * self.limits.acceleration_deg_s2) * _UNITS_PER_DEG
+        way = speed * abs(speed) / (2 * self.limits.acceleration_deg_s2) * xseries.UNITS_PER_DEG
         try:
-            self._tell(servo, *_GOAL, servo.clamped(here + round(way)))
+            tell(at, *xseries.GOAL, servo.clamped(here + round(way)))
         except DeviceError:
-            if self._ask(servo, *_WATCHDOG) == _TRIPPED:
+            if ask(at, *xseries.WATCHDOG) == xseries.WATCHDOG_TRIPPED:
                 return
             raise
-        self._tell(servo, *_WATCHDOG, 0)
+        tell(at, *xseries.WATCHDOG, 0)
 
-    def _take(self, servo: _Servo, address: int, data: list[int]) -> None:
-        if address == _WATCHDOG[0]:
-            if data[0] == _TRIPPED:
+    def _take(self, servo: ServoId, address: int, data: list[int]) -> None:
+        if address == xseries.WATCHDOG[0]:
+            if data[0] == xseries.WATCHDOG_TRIPPED:
                 raise DeviceError(
                     f"{self.name}: {servo.label} stopped by itself: nothing had reached it for "
                     f"{self.settings.watchdog_ms} ms"
                 )
             return
-        self._judge(servo, data[_HARDWARE_ERROR[0] - address])
-        if not data[0]:
+        self._judge(servo, data[xseries.HARDWARE_ERROR[0] - address])
+        if not data[xseries.TORQUE[0] - address]:
             raise DeviceError(f"{self.name}: {servo.label} has lost its torque; was its power cut?")
 
-    def _judge(self, servo: _Servo, status: int) -> None:
-        faults = [text for bit, text in _FAULTS.items() if status & 1 << bit]
-        if status:
-            what = " and ".join(faults) or f"hardware error {status:#x}"
+    def _judge(self, servo: ServoId, status: int) -> None:
+        what = xseries.fault(status)
+        if what:
             raise DeviceError(
                 f"{self.name}: {servo.label} reports {what}; its torque is off until its power is "
                 "cycled"
             )
-
-    def _ask(self, servo: _Servo, address: int, length: int) -> int:
-        """Read an entry and wait for it; unsigned."""
-        self._asked_ns, self._line.keep = None, False
-        result = 0
-        for _ in range(1 + _RETRIES):
-            data, result, _ = self._sdk.readTxRx(self._line, servo.id, address, length)
-            if result == 0 and len(data) == length:
-                return int.from_bytes(bytes(data), "little")
-        raise self._silent(servo, result)
-
-    def _tell(self, servo: _Servo, address: int, length: int, value: int) -> None:
-        """Write an entry and wait for the acknowledgement."""
-        self._asked_ns, self._line.keep = None, False
-        data = list(value.to_bytes(length, "little"))
-        result, refusal = 0, 0
-        for _ in range(1 + _RETRIES):
-            result, refusal = self._sdk.writeTxRx(self._line, servo.id, address, length, data)
-            refusal &= 0x7F
-            if result == 0 and refusal == 0:
-                return
-        if result:
-            raise self._silent(servo, result)
-        raise DeviceError(
-            f"{self.name}: {servo.label} refuses {value} at address {address}: "
-            f"{_REFUSALS.get(refusal, f'error {refusal}')}"
-        )
-
-    def _silent(self, servo: _Servo, result: int) -> DeviceError:
-        what = "no answer" if result == -3001 else "no valid answer (wrong checksum)"
-        return DeviceError(
-            f"{self.name}: {servo.label} gives {what}, asked {1 + _RETRIES} times, "
-            f"{self.settings.answer_ms} ms each"
-        )
-
-
-class _Line:
-    """The port as dynamixel-sdk wants it: its packet handlers call these names.
-
-    Its own PortHandler opens the port for several programs at once and spins while it waits.
-    """
-
-    def __init__(self, port: Port, answer_ms: int, clock: Clock) -> None:
-        self._port = port
-        self._answer_ms = answer_ms
-        self._clock = clock
-        self._due_ns = 0
-        self.keep = False
-
-    @property
-    def is_using(self) -> bool:
-        """Never: one thread uses the line, and after Ctrl-C inside a packet it must be usable."""
-        return False
-
-    @is_using.setter
-    def is_using(self, using: bool) -> None:
-        pass
-
-    def clearPort(self) -> None:
-        """Forget old answers, but not those to the question that is open."""
-        if not self.keep:
-            self._port.drop_input()
-
-    def writePort(self, packet: list[int]) -> int:
-        """Write a packet."""
-        self._port.write(bytes(packet))
-        return len(packet)
-
-    def readPort(self, length: int) -> bytes:
-        """Return what has come; waits a little where nothing has."""
-        data = self._port.read(length)
-        if not data and length > 0:
-            left = (self._due_ns - self._clock.now_ns()) / 1e9
-            if left > 0:
-                self._port.wait(min(left, 0.005))
-                data = self._port.read(length)
-        return data
-
-    def setPacketTimeout(self, length: int) -> None:
-        """Begin to wait for an answer."""
-        self._due_ns = self._clock.now_ns() + self._answer_ms * 1_000_000
-
-    def isPacketTimeout(self) -> bool:
-        """Return whether the answer is overdue."""
-        return self._clock.now_ns() >= self._due_ns
-
-    def expire(self) -> None:
-        """Take what has come and wait for nothing more."""
-        self._due_ns = 0
-
-
-def _profile(limit: float, unit: float) -> int:
-    # 0 would mean no limit at all.
-    return min(max(math.floor(limit / unit), 1), _HIGHEST_PROFILE)
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 32) if value >= 1 << 31 else value
