@@ -124,9 +124,11 @@ class Driver:
                 raise DeviceError(f"{error}; {head.hold_note}") from None
             raise
         finally:
-            if not told:
-                _stopped(head)
-            head.close()
+            try:
+                if not told:
+                    _stopped(head)
+            finally:
+                head.close()
 
     def _start(self) -> tuple[float, float]:
         _, wanted = next(samples(self._at, 0, self._tick_us, 1))

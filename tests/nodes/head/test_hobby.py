@@ -90,7 +90,7 @@ def test_a_board_that_says_nothing_is_named(board: Board, hobby: Hobby) -> None:
 
 def test_another_program_on_the_board_is_named(board: Board, hobby: Hobby) -> None:
     board.version = "plotter 7"
-    with pytest.raises(DeviceError, match=r"speaks 'plotter 7', not version 1 of .* head\.ino"):
+    with pytest.raises(DeviceError, match=r"speaks 'plotter 7', not version 1 of .*head\.ino"):
         hobby.open()
 
 

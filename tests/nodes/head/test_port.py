@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import errno
 from pathlib import Path
 
 import pytest
+import serial
 
 from nodes.head.port import Port
 from nodes.head.simulated import Board
@@ -34,11 +35,13 @@ def test_what_is_no_serial_port_is_named(tmp_path: Path) -> None:
         Port(str(tmp_path / "file"), 115_200).open()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
-def test_a_forbidden_port_says_what_helps(tmp_path: Path) -> None:
-    (tmp_path / "port").touch(mode=0)
+def test_a_forbidden_port_says_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*arguments: object, **settings: object) -> None:
+        raise serial.SerialException(errno.EACCES, "could not open port: Permission denied")
+
+    monkeypatch.setattr(serial, "Serial", forbidden)
     with pytest.raises(DeviceError, match="this user may not open it; 'sudo usermod -aG dialout"):
-        Port(str(tmp_path / "port"), 115_200).open()
+        Port("/dev/ttyUSB0", 115_200).open()
 
 
 @pytest.mark.parametrize("how", ["write", "read", "waiting", "drop_input"])
