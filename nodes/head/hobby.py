@@ -79,7 +79,7 @@ def line(text: str) -> bytes:
 
 def words(data: bytes) -> list[str] | None:
     """Return the words of a line without its end, or None where it is not whole."""
-    text, star, check = data.strip().rpartition(b"*")
+    text, star, check = data.rstrip().rpartition(b"*")
     if not star or check.upper() != b"%02X" % crc8(text):
         return None
     try:
