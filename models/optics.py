@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,7 +60,8 @@ def view(image: NDArray[np.float32], retina: Retina, reach: NDArray[np.float64])
         raise ValueError(f"a path over {span[0]:.0f}×{span[1]:.0f} pixels is too long")
     across = _weights(columns, int(sides[0]), first[0], middle[0], retina.width, scale, retina)
     down = _weights(rows, int(sides[1]), first[1], middle[1], retina.height, scale, retina)
-    grid = np.clip(down @ intensity @ across.T, 0, 1)
+    grid = np.empty((down[1].shape[0], across[1].shape[0]), np.float32)
+    _resample(np.ascontiguousarray(intensity), *down, *across, grid)
     planes = grid.reshape(sides[1], FINE, sides[0], FINE).transpose(1, 3, 0, 2)
     return View(np.ascontiguousarray(planes), *first.tolist(), *reach[1].tolist())
 
@@ -67,17 +69,20 @@ def view(image: NDArray[np.float32], retina: Retina, reach: NDArray[np.float64])
 def _scale(retina: Retina, rows: int, columns: int, span: NDArray[np.float64]) -> float:
     """Return the sensor's pixels per pixel of the image."""
     if retina.fit == "cover":
-        return max((retina.width + span[0]) / columns, (retina.height + span[1]) / rows)
+        return float(max((retina.width + span[0]) / columns, (retina.height + span[1]) / rows))
     if retina.fit == "contain":
         room = max(retina.width - span[0], 1), max(retina.height - span[1], 1)
-        return min(room[0] / columns, room[1] / rows)
+        return float(min(room[0] / columns, room[1] / rows))
     return float(retina.fit)
 
 
 def _weights(
     n: int, side: int, first: float, middle: float, pixels: int, scale: float, retina: Retina
-) -> NDArray[np.float32]:
-    """Return how much each of an image's ``n`` columns adds to each fine column, ``[·, n]``."""
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return for each fine column the first of an image's ``n`` that adds to it, and how much.
+
+    ``[m]`` i8 and ``[m, taps]`` f4, the weights of the columns from there on.
+    """
     # Where the fine columns' centres lie in the image, its pixel 0 being [0, 1).
     gaze = first + np.arange(side * FINE) / FINE
     centre = ((gaze + 0.5) - pixels / 2 - middle) / scale + n / 2
@@ -86,17 +91,40 @@ def _weights(
     looks = max(1, int(np.ceil(2 / (scale * len(offsets)) * (offsets[-1] - offsets[0] + 1))))
     gap = (offsets[1] - offsets[0]) if len(offsets) > 1 else 0.0
     inner = ((np.arange(looks) + 0.5) / looks - 0.5) * gap
-    weights = np.zeros((side * FINE, n), np.float64)
-    row = np.arange(side * FINE)
-    for offset, share in zip(offsets, shares, strict=True):
-        for small in inner:
-            place = centre + (offset + small) / scale - 0.5
-            low = np.floor(place)
-            part = place - low
-            column = low.astype(int)
-            np.add.at(weights, (row, np.clip(column, 0, n - 1)), share / looks * (1 - part))
-            np.add.at(weights, (row, np.clip(column + 1, 0, n - 1)), share / looks * part)
-    return weights.astype(np.float32)
+    places = centre[:, None] + (offsets[:, None] + inner).ravel() / scale - 0.5
+    low = np.floor(places)
+    part = places - low
+    column = np.clip(low.astype(int), -1, n)
+    start = np.clip(column.min(1), 0, n - 1)
+    taps = np.zeros((side * FINE, int((column.max(1) - start).max()) + 2), np.float64)
+    row = np.broadcast_to(np.arange(side * FINE)[:, None], column.shape)
+    share = np.repeat(shares / looks, looks)
+    for step, weight in ((0, 1 - part), (1, part)):
+        at = np.clip(column + step, 0, n - 1) - start[:, None]
+        np.add.at(taps, (row, at), share * weight)
+    return start, taps.astype(np.float32)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _resample(image, top, down, left, across, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Fill ``out`` [M, N] with ``image`` [H, W] under weights of its rows, then of its columns.
+
+    ``top`` [M] and ``left`` [N] are the first row and column that count, ``down`` [M, ·] and
+    ``across`` [N, ·] the weights from there on; those beyond the image are zero.
+    """
+    rows, columns = image.shape
+    line = np.empty(columns, np.float32)
+    for i in range(out.shape[0]):
+        line[:] = 0
+        for k in range(min(down.shape[1], rows - top[i])):
+            weight = down[i, k]
+            for x in range(columns):
+                line[x] += weight * image[top[i] + k, x]
+        for j in range(out.shape[1]):
+            total = np.float32(0)
+            for k in range(min(across.shape[1], columns - left[j])):
+                total += across[j, k] * line[left[j] + k]
+            out[i, j] = min(max(total, np.float32(0)), np.float32(1))
 
 
 def _aperture(retina: Retina) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -21,14 +21,15 @@ import difflib
 from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from pipeline.errors import SettingError
-from pipeline.settings import Meta, Settings
+from pipeline.settings import Settings
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
-class Retina(Settings, frozen=True):
+class Retina(Settings):
     """Settings of a silicon retina and of how it is shown an image; see the module."""
 
     width: Annotated[int, Meta(ge=1, le=8192, description="pixels in a row of the sensor")] = 346

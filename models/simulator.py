@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numba
@@ -19,9 +19,10 @@ from pipeline.events import Events, empty_events
 STEP_US = 1000
 """Time from one look at the image to the next, in µs."""
 
-_CHUNK = 32
+_CHUNK = 64
 _NOISE, _MISMATCH, _HOT, _START, _DEAD = range(5)
 _threads = threading.Lock()
+_CORES: int = numba.get_num_threads()
 
 
 class Simulator:
@@ -49,9 +50,8 @@ class Simulator:
         self.lost = 0
         """Events that the arbiter did not let out, so far."""
         self._step_us = step_us
-        self._n_threads = max(1, min(threads, int(numba.config.NUMBA_NUM_THREADS)))
+        self._n_threads = max(1, min(threads, _CORES))
         self._state, self._seeds = _made(retina, seed, step_us)
-        self._until = np.full(self._seeds.shape, -np.inf)
         self._waits = np.full(self._seeds.shape, -np.inf)
         self._free = -np.inf
         self._waiting = empty_events(0)
@@ -59,10 +59,11 @@ class Simulator:
         kernels.begin(self._seeds, self._state[kernels.HAZARD])
         height, width = self._seeds.shape
         self._rates = _rates(retina, step_us)
+        self._dark = np.float32(retina.dark)
         self._counts = np.zeros(height, np.int64)
         self._room = 4 * width
         self._codes = np.empty((height, self._room), np.uint32)
-        self._times = np.empty((height, self._room), np.float64)
+        self._times = np.empty((height, self._room), np.int32)
         self.show(image, reach)
 
     def show(self, image: NDArray[np.float32], reach: NDArray[np.float64]) -> None:
@@ -85,11 +86,11 @@ class Simulator:
         most = (np.array([seen.right, seen.bottom]) - [seen.left, seen.top]) * FINE
         fine = np.clip(fine, 0, most)
         todo = np.arange(len(self._counts))
-        with self._with_threads():
+        with self._kernel() as advance:
             while len(todo):
-                kernels.advance(
-                    seen.planes, fine, self.now_us, step, self._rates, self.retina.dark, todo,
-                    self._state, self._seeds, self._until, self._codes, self._times,
+                advance(
+                    seen.planes, fine, step, self._rates, self._dark, todo,
+                    self._state, self._seeds, self._codes, self._times,
                     self._counts, self._first,
                 )  # fmt: skip
                 todo = np.flatnonzero(self._counts == kernels.FULL)
@@ -129,13 +130,17 @@ class Simulator:
         return events[:now]
 
     @contextmanager
-    def _with_threads(self) -> Iterator[None]:
+    def _kernel(self) -> Iterator[Callable[..., None]]:
+        """Give the kernel that runs on so many threads as were asked for."""
+        if self._n_threads == 1:
+            yield kernels.advance_alone
+            return
         # The number of threads is the process's, not the caller's.
         with _threads:
             before = numba.get_num_threads()
             numba.set_num_threads(self._n_threads)
             try:
-                yield
+                yield kernels.advance
             finally:
                 numba.set_num_threads(before)
 
@@ -193,6 +198,7 @@ def _made(
     state[kernels.ON] = retina.threshold_on * np.maximum(spread[0], 0.1)
     state[kernels.OFF] = retina.threshold_off * np.maximum(spread[1], 0.1)
     at = drawn(_START).uniform(-1, 1, shape) * retina.start
+    state[kernels.UNTIL] = -1
     state[kernels.REF] = np.where(at > 0, at * state[kernels.OFF], at * state[kernels.ON])
     tired = 1 + retina.refractory_mismatch * drawn(_DEAD).standard_normal(shape)
     state[kernels.DEAD] = retina.refractory_us * np.maximum(tired, 0.1)
