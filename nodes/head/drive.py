@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 import msgspec
 
@@ -92,7 +92,9 @@ class Driver:
             realtime=self._realtime,
         )
 
-    def run(self, stop: Callable[[], bool] = never) -> Iterator[tuple[int, float, float, int]]:
+    def run(
+        self, stop: Callable[[], bool] = never
+    ) -> Generator[tuple[int, float, float, int], None, None]:
         """Home, then yield (time in µs, pan, tilt as sent, monotonic ns when sent) per command.
 
         The head must not be open yet; it is opened here, and at the end stopped and closed. It
@@ -136,7 +138,7 @@ class Driver:
 
     def _follow(
         self, start: tuple[float, float], stop: Callable[[], bool]
-    ) -> Iterator[tuple[int, float, float, int]]:
+    ) -> Generator[tuple[int, float, float, int], None, None]:
         guard = Guard(self._limits, self._tick_us, start)
         tick_ns = self._tick_us * 1000
         due = self._clock.now_ns()
