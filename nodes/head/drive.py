@@ -20,6 +20,7 @@ _SPIN_NS = 400_000
 _COAST_TICKS = 10
 _BIN_NS = 10_000
 _NAP_NS = 20_000_000
+_UNASKED_TICKS = 10
 
 
 class Jitter(msgspec.Struct, frozen=True):
@@ -78,6 +79,7 @@ class Driver:
         self._late: Counter[int] = Counter()
         self._most_late = 0
         self._missed = 0
+        self._unasked = 0
 
     @property
     def jitter(self) -> Jitter:
@@ -179,7 +181,13 @@ class Driver:
             self._late[late // _BIN_NS] += 1
             self._most_late = max(self._most_late, late)
         self._missed += len(due) - 1
-        self._head.poll()
+        # On a line with one pair of wires the answers of a late question meet the next command.
+        free_ns = due[-1] + (self._tick_us - self._head.least_tick_us) * 1000 - sent
+        if free_ns >= 0 or self._unasked >= _UNASKED_TICKS:
+            self._unasked = 0
+            self._head.poll()
+        else:
+            self._unasked += 1
         return pan, tilt, sent
 
     def _wait(self, due: int, stop: Callable[[], bool]) -> bool:

@@ -274,3 +274,19 @@ def test_a_refused_priority_is_no_error(paper: Paper, monkeypatch: pytest.Monkey
     drive = Driver(paper, LIMITS, swing, 10_000, TICK, paper.time, sleep=paper.time.sleep)
     assert len(list(drive.run())) > 5
     assert not drive.jitter.realtime
+
+
+def test_a_late_command_leaves_the_line_to_the_next(
+    paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polls: list[int] = []
+    monkeypatch.setattr(paper, "poll", lambda: polls.append(len(paper.sent)))
+
+    def late() -> None:
+        paper.time.ns += 3 * MS // 2
+
+    began = len(list(driver(Paper(paper.time), duration_us=0).run()))
+    paper.at = {began + k: late for k in range(50, 75)}
+    list(driver(paper).run())
+    asked = [k - began for k in polls if 50 <= k - began < 75]
+    assert asked == [60, 71]

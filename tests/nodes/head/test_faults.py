@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,3 +120,15 @@ def test_the_servos_follow_the_path(dynamixel: Dynamixel, servos: Servos) -> Non
     assert servos.bad_packets == 0
     steps = np.abs(np.diff([goal[1] for goal in goals]))
     assert steps.max() * UNIT <= 200 * 0.02, "no goal is further than coasting may take it"
+
+
+def test_the_example_in_the_docs_runs(servos: Servos) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "heads.md").read_text()
+    code = re.findall(r"```python\n(.*?)```", text, re.S)[0]
+    assert "/dev/ttyUSB0" in code
+    short = code.replace("/dev/ttyUSB0", servos.path).replace("5_000_000", "100_000")
+    result = subprocess.run(
+        [sys.executable, "-c", short], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("Jitter(commands=")
