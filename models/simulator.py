@@ -31,7 +31,8 @@ class Simulator:
     image   ``[H, W]`` float32 in [0, 1]
     reach   ``[2, 2]`` float64: least and greatest gaze (x, y), in pixels, that will be asked for;
             a gaze outside it sees what its edge sees
-    seed    of the mismatch and the noise; the same seed gives the same events
+    seed    of the pixels' mismatch: the sensor itself
+    noise_seed  of noise and of what the pixels remember at first; the same two give the same events
     threads how many of the machine's cores to use; the events do not depend on it
     """
 
@@ -42,6 +43,7 @@ class Simulator:
         retina: Retina,
         seed: int = 0,
         *,
+        noise_seed: int = 0,
         step_us: int = STEP_US,
         threads: int = 1,
     ) -> None:
@@ -51,7 +53,7 @@ class Simulator:
         """Events that the arbiter did not let out, so far."""
         self._step_us = step_us
         self._n_threads = max(1, min(threads, _CORES))
-        self._state, self._seeds = _made(retina, seed, step_us)
+        self._state, self._seeds = _made(retina, seed, noise_seed, step_us)
         self._waits = np.full(self._seeds.shape, -np.inf)
         self._free = -np.inf
         self._waiting = empty_events(0)
@@ -151,6 +153,7 @@ def simulate(
     retina: Retina,
     seed: int = 0,
     *,
+    noise_seed: int = 0,
     duration_us: int | None = None,
     step_us: int = STEP_US,
     threads: int = 1,
@@ -163,7 +166,9 @@ def simulate(
     length = path.duration_us if duration_us is None else duration_us
     gaze = path.at(np.arange(0, length, step_us) + step_us)
     reach = np.stack([gaze.min(0), gaze.max(0)]) if len(gaze) else np.zeros((2, 2))
-    simulator = Simulator(image, reach, retina, seed, step_us=step_us, threads=threads)
+    simulator = Simulator(
+        image, reach, retina, seed, noise_seed=noise_seed, step_us=step_us, threads=threads
+    )
     return simulator.advance(gaze)
 
 
@@ -185,13 +190,14 @@ def _rates(retina: Retina, step_us: int) -> NDArray[np.float32]:
 
 
 def _made(
-    retina: Retina, seed: int, step_us: int
+    retina: Retina, seed: int, noise_seed: int, step_us: int
 ) -> tuple[NDArray[np.float32], NDArray[np.uint64]]:
     """Return the state of all pixels as they leave the factory, and their generators' seeds."""
     shape = (retina.height, retina.width)
 
     def drawn(what: int) -> np.random.Generator:
-        return np.random.default_rng([seed, what])
+        once = what in (_NOISE, _START)
+        return np.random.default_rng([seed, what, noise_seed] if once else [seed, what])
 
     state = np.zeros((kernels.STATES, *shape), np.float32)
     spread = 1 + retina.mismatch * drawn(_MISMATCH).standard_normal((2, *shape))

@@ -7,16 +7,14 @@ split ``Test``), whose row NNNNN − 1 is the image of recording NNNNN.
 
 from __future__ import annotations
 
-import gzip
-import struct
-import zlib
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models import png
+from models import idx
+from models import images as pictures
 from pipeline.errors import RecordingError
 
 SHAPE = (28, 28)
@@ -60,7 +58,7 @@ class _Folder:
         path = next((p for p in places if p.is_file()), None)
         if path is None:
             raise RecordingError(f"{places[0]}: no such file, expected the true image of {stem}")
-        image = png.read(path)
+        image = pictures.read(path)
         if image.shape != SHAPE:
             height, width = image.shape
             raise RecordingError(f"{path}: has {width}×{height} pixels, expected 28×28")
@@ -97,7 +95,7 @@ class _Mnist:
             path = _idx(self._root, name, axes)
             if path is None:
                 raise RecordingError(f"{self._root}: lacks {_name(name, axes)}[.gz]")
-            found.append(_load(path, axes))
+            found.append(idx.read(path, axes))
         images, labels = found
         if images.shape[1:] != SHAPE or len(images) != len(labels):
             raise RecordingError(
@@ -114,19 +112,3 @@ def _name(name: str, axes: int) -> str:
 def _idx(root: Path, name: str, axes: int) -> Path | None:
     places = [root / _name(name, axes), root / f"{_name(name, axes)}.gz"]
     return next((p for p in places if p.is_file()), None)
-
-
-def _load(path: Path, axes: int) -> NDArray[np.uint8]:
-    """Read an IDX file of bytes: magic 0, 0, 8, axes; sizes as big-endian u4; the bytes."""
-    try:
-        data = path.read_bytes()
-        if path.suffix == ".gz":
-            data = gzip.decompress(data)
-        head = struct.unpack_from(f">4B{axes}I", data)
-    except (OSError, EOFError, zlib.error, struct.error) as error:
-        raise RecordingError(f"{path}: cannot be read: {error}") from None
-    shape = head[4:]
-    body = np.frombuffer(data, np.uint8, offset=4 + 4 * axes)
-    if head[:4] != (0, 0, 8, axes) or body.size != np.prod(shape, dtype=np.int64):
-        raise RecordingError(f"{path}: is no IDX file of {axes} axes of bytes")
-    return body.reshape(shape)

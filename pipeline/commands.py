@@ -129,6 +129,7 @@ def run_node(
     cls = find(kind, "retina node")
     values = dict(parse_setting(text) for text in changes)
     settings = settings_from(cls.settings_type, values, f"retina node {kind}", text=True)
+    cls = cls.variant(settings)
     if policy not in ("lossless", "latest"):
         raise SettingError(f"--policy {policy}: expected lossless or latest")
     checked: Policy = "lossless" if policy == "lossless" else "latest"

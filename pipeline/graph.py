@@ -242,6 +242,7 @@ def _node(
     values = {key: value for key, value in table.items() if key not in _RESERVED}
     values |= checked(cls.settings_type, changed, f"--set {name}", text=True)
     settings = settings_from(cls.settings_type, values, here)
+    cls = cls.variant(settings)
     return NodeSpec(name, kind, cls, settings, values, group, tuple(listen))
 
 

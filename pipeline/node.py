@@ -40,6 +40,8 @@ class Node:
         """Writes a line that outlives the process into the run's report."""
         self.cursor = 0
         """How far the node has come; handed to its successor where the process dies."""
+        self.stopping: Callable[[], bool] = lambda: False
+        """Says whether the run is to end; for a source that waits between two packets."""
         self.wants_stop = False
         """Set by a node to end the whole run (a window that was closed)."""
         self._open = False
@@ -47,6 +49,11 @@ class Node:
         self._reset_pending: set[str] = set()
 
     # What a kind of node overrides.
+
+    @classmethod
+    def variant(cls, settings: Settings) -> type[Node]:  # noqa: ARG003
+        """Return the class that runs with these settings: a kind may have several."""
+        return cls
 
     def open(self) -> None:
         """Acquire what the node needs (a model, a file, a window); raise RetinaError if amiss."""

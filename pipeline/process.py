@@ -205,7 +205,8 @@ class _Process:
 
     def _build(self, part: Part) -> tuple[Node, Part]:
         cls = find(part.kind, part.name)
-        node = cls(settings_from(cls.settings_type, part.values, part.name))
+        settings = settings_from(cls.settings_type, part.values, part.name)
+        node = cls.variant(settings)(settings)
         node.name = part.name
         journal = journal_path(self.directory, part.name)
 

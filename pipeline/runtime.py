@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import zmq
@@ -129,22 +130,28 @@ class Runner:
         paced = speed is not None and speed != float("inf")
         hurried = speed == float("inf")
         cells = self.board.cells
-        for packet in node.produce():
-            now = due = clock.now_ns()
-            if paced:
-                due = pacer.due_ns(packet.header)
-                if not wait_until(due, clock, serve, over):
+        node.stopping = over
+        # A source that is left in the middle lets go of what it holds at once.
+        with contextlib.ExitStack() as stack:
+            packets = node.produce()
+            if isinstance(packets, Generator):
+                stack.enter_context(contextlib.closing(packets))
+            for packet in packets:
+                now = due = clock.now_ns()
+                if paced:
+                    due = pacer.due_ns(packet.header)
+                    if not wait_until(due, clock, serve, over):
+                        break
+                if over():
                     break
-            if over():
-                break
-            if not packet.header.born_ns:
-                packet.header.born_ns = due
-            self._send(node.stamp(packet))
-            if outlet is not None and not hurried:
-                outlet.flush()
-            cells[_CURSOR] = node.cursor
-            if now > self._next_usage_ns:
-                self._usage()
+                if not packet.header.born_ns:
+                    packet.header.born_ns = due
+                self._send(node.stamp(packet))
+                if outlet is not None and not hurried:
+                    outlet.flush()
+                cells[_CURSOR] = node.cursor
+                if now > self._next_usage_ns:
+                    self._usage()
 
     def _run_transformer(self) -> None:
         control, node = self.control, self.node

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from models import png
+from models import images
 from pipeline.errors import RecordingError, SettingError
 from recordings.folder import SAMPLES_DIR, SHIPPED, TARGETS
 
@@ -51,7 +51,7 @@ class Truth:
             return None
         path = self._root / name.with_suffix(".png")
         try:
-            return png.read(path) if path.is_file() else None
+            return images.read(path) if path.is_file() else None
         except (RecordingError, OSError) as error:
             sys.stderr.write(f"{error}\n")
             sys.stderr.flush()

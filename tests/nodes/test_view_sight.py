@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PySide6 import QtGui
 
-from models import png
+from models import images
 from nodes.view.drawing import grey
 from nodes.view.node import View
 from nodes.view.truth import Truth
@@ -43,7 +43,7 @@ RAMP = np.linspace(0, 1, 28 * 28, dtype=np.float32).reshape(28, 28)
 
 def test_the_image_and_the_true_one_stand_beside_the_events(tmp_path: Path) -> None:
     path = tmp_path / "shot.png"
-    truth = png.read(SAMPLES_DIR / "targets" / "Test/5/00009.png")
+    truth = images.read(SAMPLES_DIR / "targets" / "Test/5/00009.png")
     places: list[tuple[tuple[int, int], int]] = []
 
     def look(window: Window) -> None:
@@ -144,7 +144,7 @@ def test_an_image_that_cannot_be_read_is_told_once(
     assert truth.of("a.bin") is truth.of("a.bin") is None
     told = capsys.readouterr().err
     assert told.count("\n") == 1
-    assert "a.png: is no PNG" in told
+    assert "a.png: is no image" in told
 
 
 def test_targets_that_are_no_folder_are_told_at_once(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import png
+from models import images
 from pipeline.errors import RecordingError
 from recordings import folder
 from recordings.folder import SAMPLES_DIR, TARGETS, open_samples, samples
@@ -94,19 +94,20 @@ def test_the_shipped_samples_are_what_their_table_says() -> None:
 
 
 def test_every_shipped_sample_has_its_true_image() -> None:
-    images = {path.relative_to(SAMPLES_DIR / TARGETS) for path in SAMPLES_DIR.rglob("*.png")}
-    assert images == {Path(sample.name).with_suffix(".png") for sample in open_samples("samples")}
+    shown = {
+        path.relative_to(SAMPLES_DIR / TARGETS) for path in (SAMPLES_DIR / TARGETS).rglob("*.png")
+    }
+    assert shown == {Path(sample.name).with_suffix(".png") for sample in open_samples("samples")}
 
 
 def test_the_true_image_is_of_the_digit_that_was_recorded() -> None:
     """Of 50 images the right one is most like the events, of half the recordings; chance is 1."""
     found = open_samples("samples", "Test")
-    images = np.array([
-        png.read(SAMPLES_DIR / TARGETS / Path(sample.name).with_suffix(".png")) for sample in found
-    ])  # fmt: skip
-    assert images.shape[1:] == (28, 28)
-    images -= images.mean(axis=(1, 2), keepdims=True)
-    images /= np.linalg.norm(images, axis=(1, 2), keepdims=True)
+    places = [SAMPLES_DIR / TARGETS / Path(sample.name).with_suffix(".png") for sample in found]
+    digits = np.array([images.read(place) for place in places])
+    assert digits.shape[1:] == (28, 28)
+    digits -= digits.mean(axis=(1, 2), keepdims=True)
+    digits /= np.linalg.norm(digits, axis=(1, 2), keepdims=True)
     alike = []
     for sample in found:
         events = sample.read()
@@ -115,6 +116,6 @@ def test_the_true_image_is_of_the_digit_that_was_recorded() -> None:
         parts = np.lib.stride_tricks.sliding_window_view(seen, (28, 28)).reshape(-1, 28 * 28)
         parts = parts - parts.mean(axis=1, keepdims=True)
         parts /= np.linalg.norm(parts, axis=1, keepdims=True)
-        alike.append((parts @ images.reshape(len(images), -1).T).max(axis=0))
+        alike.append((parts @ digits.reshape(len(digits), -1).T).max(axis=0))
     right = np.argmax(alike, axis=1) == np.arange(len(found))
     assert right.mean() > 0.4, right

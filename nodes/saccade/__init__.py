@@ -1,0 +1,5 @@
+"""The saccade node: moves a modelled retina, drives a real one, or undoes a known movement."""
+
+from nodes.saccade.node import Saccade, SaccadeSettings
+
+__all__ = ["Saccade", "SaccadeSettings"]
