@@ -49,6 +49,8 @@ def view(image: NDArray[np.float32], retina: Retina, reach: NDArray[np.float64])
     span = reach[1] - reach[0]
     scale = _scale(retina, rows, columns, span)
     intensity = np.asarray(image, np.float32)
+    if retina.negative:
+        intensity = np.float32(1) - intensity
     if retina.gamma != 1:
         intensity = intensity ** np.float32(retina.gamma)
     intensity = np.float32(retina.black) + np.float32(1 - retina.black) * intensity

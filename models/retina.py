@@ -4,7 +4,7 @@ A pixel sees an intensity I in [0, 1] and answers changes of its logarithm. In t
 light becomes events (Lichtsteiner, Posch and Delbruck, IEEE JSSC 2008; Hu, Liu and Delbruck,
 "v2e", CVPRW 2021; Rebecq, Gehrig and Scaramuzza, "ESIM", CoRL 2018)::
 
-    I = black + (1 - black) · image^gamma           the scene, as a monitor shows it
+    I = black + (1 - black) · image^gamma           the scene, as a monitor shows it (or 1 - image)
     u = 1 + ln(I / dark) where I > dark, else I / dark     logarithm, linear in the dark
     dv/dt = 2π f (u - v),  f = cutoff_hz · (cutoff_dark + (1 - cutoff_dark) · I)  photoreceptor
     ON where v - r >= threshold_on,  OFF where r - v >= threshold_off             comparators
@@ -88,6 +88,7 @@ class Retina(Settings):
     gamma: Annotated[
         float, Meta(gt=0, le=10, description="exponent from grey value to intensity")
     ] = 1.0
+    negative: Annotated[bool, Meta(description="the image is shown dark for bright")] = False
     fit: Annotated[
         Literal["cover", "contain"] | Annotated[float, Meta(gt=0, le=1000)],
         Meta(

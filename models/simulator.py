@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numba
@@ -80,7 +80,7 @@ class Simulator:
         parts = []
         for at in range(0, len(gaze), _CHUNK):
             parts.append(self._chunk(gaze[at : at + _CHUNK]))
-        return np.concatenate(parts) if parts else empty_events(0)
+        return _joined(parts)
 
     def _chunk(self, gaze: NDArray[np.float64]) -> Events:
         seen, step = self._view, self._step_us
@@ -126,7 +126,7 @@ class Simulator:
             events["t"], events["x"], events["y"], 1e6 / rate, self._free, self._waits, keep
         )
         self.lost += len(events) - int(keep.sum())
-        events = np.concatenate([self._waiting, events[keep]])
+        events = _joined([self._waiting, events[keep]])
         now = int(np.searchsorted(events["t"], self.now_us))
         self._waiting = events[now:].copy()
         return events[:now]
@@ -170,6 +170,16 @@ def simulate(
         image, reach, retina, seed, noise_seed=noise_seed, step_us=step_us, threads=threads
     )
     return simulator.advance(gaze)
+
+
+def _joined(parts: Sequence[Events]) -> Events:
+    """Return several arrays of events as one; numpy's own way forgets how an event is laid out."""
+    out = empty_events(sum(len(part) for part in parts))
+    at = 0
+    for part in parts:
+        out[at : at + len(part)] = part
+        at += len(part)
+    return out
 
 
 def _rates(retina: Retina, step_us: int) -> NDArray[np.float32]:

@@ -150,9 +150,11 @@ def _mount() -> None:
     from models.cli import train_app
     from models.evaluate_cli import evaluate
     from models.models_cli import models_app
+    from models.simulate_cli import simulate
 
     app.add_typer(train_app, name="train", help="Train a model.")
     app.command()(evaluate)
+    app.command()(simulate)
     app.add_typer(models_app, name="models")
 
 
