@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from models.eye import Glide
 from models.trajectory import Path, Sum
 
 PIXELS_PER_DEGREE = 6.0
 """Pixels of N-MNIST's retina that one degree of its head is: its triangle is 1° high (Orchard et
-al., Front. Neurosci. 9, 2015) and so many pixels high by the fit."""
+al., Front. Neurosci. 9, 2015) and, before the head's own lag, so many pixels high."""
 
 DURATION_US = 308_000
 """How long a recording of N-MNIST lasts, median."""
 
-# Onset in µs, duration in µs, way in pixels: each servo's part of the three saccades.
-_GLIDES = [
-    (10_100, 72_100, (0.0, -5.39)),
-    (21_700, 84_000, (-1.31, 0.0)),
-    (105_300, 93_600, (0.0, 5.44)),
-    (97_000, 105_100, (-3.15, 0.0)),
-    (218_800, 81_900, (4.38, 0.0)),
-]
+GLIDES = (
+    (8_500, 73_800, (0.0, -5.591)),
+    (20_700, 81_800, (-1.935, 0.0)),
+    (111_200, 79_000, (0.0, 5.484)),
+    (87_900, 112_200, (-3.314, 0.0)),
+    (210_600, 91_400, (5.098, 0.0)),
+)
+"""Each servo's part of the three saccades: onset in µs, duration in µs, way in pixels."""
+
+
+def from_glides(glides: Iterable[tuple[int, int, tuple[float, float]]]) -> Path:
+    """Return the path of movements that are each told as in ``GLIDES``, in pixels."""
+    return Sum(
+        tuple(
+            Glide((0.0, 0.0), way, DURATION_US, onset_us=onset, moving_us=moving)
+            for onset, moving, way in glides
+        )
+    )
 
 
 def nmnist() -> Path:
     """Return N-MNIST's three saccades as the 800 training recordings show them, in pixels."""
-    return Sum(
-        tuple(
-            Glide((0.0, 0.0), way, DURATION_US, onset_us=onset, moving_us=moving)
-            for onset, moving, way in _GLIDES
-        )
-    )
+    return from_glides(GLIDES)
