@@ -90,6 +90,7 @@ bench)
     peer norse norse
     peer spikingjelly spikingjelly
     peer sinabs sinabs
+    peer eventcv install eventcv
     ;;
 *)
     say "usage: sh setup.sh run|dev|bench"
