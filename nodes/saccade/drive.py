@@ -76,15 +76,13 @@ class Drive(Saccade, SourceNode):
     def produce(self) -> Iterator[Packet]:
         """Yield where the head was sent, command by command."""
         scale = self.settings.pixels_per_degree
-        before = 0
+        before, first = 0, True
         with closing(self._driver.run(self.stopping)) as sent:
             for t_us, pan, tilt, sent_ns in sent:
                 samples = np.zeros(1, GAZE)
                 samples["t"], samples["x"], samples["y"] = t_us, pan * scale, -tilt * scale
-                header = GazeHeader(
-                    t_begin=before, t_end=t_us, born_ns=sent_ns, reset=before == 0, n=1
-                )
-                before = t_us
+                header = GazeHeader(t_begin=before, t_end=t_us, born_ns=sent_ns, reset=first, n=1)
+                before, first = t_us, False
                 yield GazePacket(header, samples)
         jitter = self._driver.jitter
         self.journal({"jitter_p99_ms": jitter.p99_ms, "commands": jitter.commands})
