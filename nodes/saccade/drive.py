@@ -66,12 +66,15 @@ class Drive(Saccade, SourceNode):
             "port": s.port,
             "pan_reversed": s.pan_reversed,
             "tilt_reversed": s.tilt_reversed,
+            "on_stop": s.on_stop,
         }
         if s.baud is not None:
             values["baud"] = s.baud
         if s.head == "hobby":
             return Hobby(HobbySettings(**values), limits)
-        return Dynamixel(DynamixelSettings(pan_id=s.pan_id, tilt_id=s.tilt_id, **values), limits)
+        values |= {"pan_id": s.pan_id, "tilt_id": s.tilt_id}
+        values |= {"pan_zero": s.pan_zero, "tilt_zero": s.tilt_zero}
+        return Dynamixel(DynamixelSettings(**values), limits)
 
     def produce(self) -> Iterator[Packet]:
         """Yield where the head was sent, command by command."""

@@ -49,6 +49,13 @@ class SaccadeSettings(Settings):
         Annotated[int, Meta(ge=1, le=8192)] | None,
         Meta(description="simulate: rows of pixels (none: the preset's)"),
     ] = None
+    fit: Annotated[
+        Literal["cover", "contain"] | Annotated[float, Meta(gt=0, le=1000)] | None,
+        Meta(
+            description="simulate: 'cover' the sensor with the image, 'contain' it, or sensor "
+            "pixels per pixel (none: the preset's)"
+        ),
+    ] = None
     pace: Annotated[
         Literal["real", "fast"] | Annotated[float, Meta(ge=1e-6, le=1e6)],
         Meta(description="simulate: 'real' time, as 'fast' as possible, or a factor of real time"),
@@ -73,8 +80,18 @@ class SaccadeSettings(Settings):
     ] = None
     pan_id: Annotated[int, Meta(ge=0, le=252, description="drive: dynamixel: pan's id")] = 1
     tilt_id: Annotated[int, Meta(ge=0, le=252, description="drive: dynamixel: tilt's id")] = 2
+    pan_zero: Annotated[
+        int, Meta(ge=0, le=4095, description="drive: dynamixel: pan's position at 0°, 4096 a turn")
+    ] = 2048
+    tilt_zero: Annotated[
+        int, Meta(ge=0, le=4095, description="drive: dynamixel: tilt's position at 0°")
+    ] = 2048
     pan_reversed: Annotated[bool, Meta(description="drive: pan's angles grow to the left")] = False
     tilt_reversed: Annotated[bool, Meta(description="drive: tilt's angles grow downwards")] = False
+    on_stop: Annotated[
+        Literal["hold", "release"],
+        Meta(description="drive: after a stop 'hold' the position, or 'release' the servos"),
+    ] = "hold"
     max_angle_deg: Annotated[
         float, Meta(gt=0, le=180, description="drive: neither axis goes further from the middle")
     ] = 30.0

@@ -33,12 +33,8 @@ class Simulate(Saccade, SourceNode):
         """Find the images, the path and the retina; raises SettingError where one is none."""
         s = self.settings
         self._retina = preset(s.retina, f"{self.name}: retina")
-        if s.width or s.height:
-            self._retina = changed(
-                self._retina,
-                width=s.width or self._retina.width,
-                height=s.height or self._retina.height,
-            )
+        asked = {"width": s.width, "height": s.height, "fit": s.fit}
+        self._retina = changed(self._retina, **{k: v for k, v in asked.items() if v is not None})
         if s.packet_us % STEP_US and STEP_US % s.packet_us:
             raise SettingError(
                 f"{self.name}: packet_us = {s.packet_us} is no multiple or part of {STEP_US}"

@@ -12,6 +12,7 @@ from nodes.view.scene import Scene
 from nodes.view.truth import Truth
 from pipeline import (
     EventPacket,
+    ImagePacket,
     Meta,
     Node,
     Packet,
@@ -58,14 +59,14 @@ class ViewSettings(Settings):
 
 
 class View(Node):
-    """EventPackets, PredictionPackets and ReconstructionPackets in, a window out.
+    """Events, predictions, reconstructions and the images that were shown in, a window out.
 
     Packets are taken in the runtime's thread; the window lives in the main thread and repaints
     only what has changed. Qt is loaded there alone, so that the module can be imported anywhere.
     """
 
     settings_type = ViewSettings
-    accepts = (EventPacket, PredictionPacket, ReconstructionPacket)
+    accepts = (EventPacket, PredictionPacket, ReconstructionPacket, ImagePacket)
     needs_display = True
     settings: ViewSettings
 
@@ -109,6 +110,8 @@ class View(Node):
                 self.scene.add_events(packet, now_ns)
             elif isinstance(packet, PredictionPacket):
                 self.scene.add_prediction(packet, now_ns)
+            elif isinstance(packet, ImagePacket):
+                self._truth.show(packet)
             elif isinstance(packet, ReconstructionPacket):
                 truth = self._truth.of(packet.header.sample)
                 self.scene.add_reconstruction(packet, truth, now_ns)

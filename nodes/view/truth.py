@@ -1,4 +1,4 @@
-"""The true images of recordings, found by the recordings' names in a folder of PNG files."""
+"""The true images of recordings: shown by the stream itself, or found by name in a folder."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import images
+from pipeline import ImagePacket
 from pipeline.errors import RecordingError, SettingError
 from recordings.folder import SAMPLES_DIR, SHIPPED, TARGETS
 
 
 class Truth:
-    """Finds the true image of the sample that is being shown.
+    """Knows the true image of the sample that is being shown.
 
     ``folder`` holds ``<sample's name>.png``; ``samples`` stands for the shipped recordings', None
     for none. Raises SettingError, opened by ``where``, where there is no such folder.
@@ -31,6 +32,11 @@ class Truth:
                 )
         self._sample: str | None = None
         self._image: NDArray[np.float32] | None = None
+
+    def show(self, packet: ImagePacket) -> None:
+        """Take the image that the stream says its sample is of."""
+        self._sample = packet.header.sample
+        self._image = packet.pixels.mean(2, dtype=np.float32) / np.float32(255)
 
     def of(self, sample: str | None) -> NDArray[np.float32] | None:
         """Return a sample's image ``[H, W]`` float32 in [0, 1], None where there is none.
