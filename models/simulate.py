@@ -31,7 +31,7 @@ SETTINGS = "simulation.json"
 """The file beside simulated recordings that says how they were made."""
 
 _PART = 32
-_WHERE = "retina simulate"
+_WHERE = "simulate"
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

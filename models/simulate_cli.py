@@ -56,10 +56,10 @@ def simulate(
     from pipeline.errors import UsageError
 
     if len(paths) < 2:
-        raise UsageError("retina simulate: needs an image and where the recording goes")
+        raise UsageError("simulate: needs an image and where the recording goes")
     *images, out = paths
     retina = _retina(preset, sensor, changes or [])
-    where = "retina simulate"
+    where = "simulate"
     if seed >= 2**31:
         raise UsageError(f"{where}: --seed {seed}: expected below 2147483648")
     length = None if duration is None else round(duration * 1e6)
@@ -77,7 +77,7 @@ def _retina(name: str, sensor: str | None, changes: list[str]) -> Retina:
     from pipeline.graph import parse_setting
     from pipeline.settings import checked
 
-    where = "retina simulate"
+    where = "simulate"
     retina = preset(name, f"{where}: --preset")
     values = dict(parse_setting(text) for text in changes)
     retina = changed(retina, **checked(Retina, values, f"{where}: --set", text=True))
