@@ -7,6 +7,7 @@ of layers and streams.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -189,16 +190,22 @@ class TorchStepper:
 
     @torch.no_grad()
     def _record(self) -> Any:
-        """Return a CUDA graph of ``_advance``; CUDA wants a few steps before it."""
+        """Return a CUDA graph of ``_advance`` or None; CUDA wants a few steps before it."""
         aside = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(aside):
             for _ in range(3):
                 self._advance()
         torch.cuda.current_stream(self._device).wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._advance()
+        graph: Any = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph):
+                self._advance()
+        except RuntimeError as error:
+            # Slower, and the same spikes.
+            graph = None
+            why = str(error).splitlines()[0]
+            sys.stderr.write(f"cuda: no graph could be captured, steps go one by one: {why}\n")
         self.reset()
         return graph
 

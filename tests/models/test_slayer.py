@@ -6,6 +6,7 @@ give what is printed; uncut, as they are used, they differ by the tails alone.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from models.event_module import EventModule
-from models.module import SpikingModule, compiled
+from models.module import SpikingModule, compiled, fused
 from models.network import parse
 from models.neuron import SRM
 from models.reference import neurons, response
@@ -29,10 +30,18 @@ RHO = Surrogate("exponential", 0.43429)
 # The reference's spike has the height 1 / Ts, ours 1.
 RHO_OF_OURS = Surrogate("exponential", 0.43429, NEURON.ts_ms)
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+if DEVICE == "cpu":
+    os.environ["TRITON_INTERPRET"] = "1"
+
 pytestmark = pytest.mark.skipif(
     not REFERENCE.is_dir(),
     reason="SLAYER's reference values are not at hand (../shared/data/slayer_reference)",
 )
+
+
+def needs_triton() -> None:
+    pytest.importorskip("triton", reason="Triton is not installed")
 
 
 def load(name: str) -> Tensor:
@@ -93,13 +102,17 @@ def test_potentials_spikes_and_surrogate_as_printed() -> None:
     torch.testing.assert_close(rho, load("back_prop/rho3.csv"), rtol=0, atol=6e-5)
 
 
-@pytest.mark.parametrize("loop", [neurons, compiled])
-def test_the_last_layers_spikes(loop: object) -> None:
+@pytest.mark.parametrize("loop", ["plain", "compiled", "triton"])
+def test_the_last_layers_spikes(loop: str) -> None:
     drive = spikes_of("s2") @ load("forward_prop/W23.csv")
-    if loop is compiled:
+    if loop == "plain":
+        spikes, potential = neurons(drive, DYNAMICS, RHO)
+    elif loop == "compiled":
         spikes, potential = compiled(drive.float(), DYNAMICS, RHO)
     else:
-        spikes, potential = neurons(drive, DYNAMICS, RHO)
+        needs_triton()
+        spikes, potential = fused(drive.float().to(DEVICE), DYNAMICS, RHO)
+        spikes, potential = spikes.cpu(), potential.cpu()
     assert torch.equal(spikes > 0, spikes_of("s3") > 0)
     # The cut tails of 25 synapses.
     printed = load("forward_prop/u3.csv")
@@ -140,28 +153,29 @@ def test_the_whole_network_with_cut_kernels_as_printed() -> None:
     torch.testing.assert_close(first, load("back_prop/Wgrad1.csv"), rtol=5e-4, atol=6e-5)
 
 
-def modules() -> list[SpikingModule]:
+def module_of(loop: str) -> SpikingModule:
     network = parse("250-25-1", 1, 1, NEURON)
-    found = [
-        SpikingModule(network, RHO_OF_OURS, loop="plain"),
-        SpikingModule(network, RHO_OF_OURS, loop="compiled"),
-        EventModule(network, RHO_OF_OURS),
-    ]
+    if loop == "triton":
+        needs_triton()
+    found: SpikingModule = (
+        EventModule(network, RHO_OF_OURS)
+        if loop == "event"
+        else SpikingModule(network, RHO_OF_OURS, loop=loop)  # type: ignore[arg-type]
+    )
     with torch.no_grad():
-        for module in found:
-            module.weights[0].copy_(load("forward_prop/W12.csv").T)
-            module.weights[1].copy_(load("forward_prop/W23.csv").T)
-    return found
+        found.weights[0].copy_(load("forward_prop/W12.csv").T)
+        found.weights[1].copy_(load("forward_prop/W23.csv").T)
+    return found.to(DEVICE) if loop == "triton" else found
 
 
-@pytest.mark.parametrize("which", range(3), ids=["plain", "compiled", "event"])
-def test_the_whole_network_uncut(which: int) -> None:
+@pytest.mark.parametrize("loop", ["plain", "compiled", "event", "triton"])
+def test_the_whole_network_uncut(loop: str) -> None:
     """Ours are the uncut kernels' numbers: what differs from the printed ones is the cut's.
 
     Uncut, the tails of 250 synapses move 58 of the hidden layer's 12,525 bins and 16 of
     the output's 501.
     """
-    module = modules()[which]
+    module = module_of(loop)
     s1 = spikes_of("s1").numpy().astype(bool)
     bins, inputs = np.nonzero(s1)
     offsets = np.searchsorted(bins, np.arange(len(s1) + 1)).astype(np.uint32)
@@ -169,13 +183,13 @@ def test_the_whole_network_uncut(which: int) -> None:
     answer = module.respond(batch)
     taps = kernel(NEURON, 501, below=0.0)
     s2, s3, first, second = by_hand(taps)
-    assert torch.equal(answer.out.flatten().double(), s3.flatten())
+    assert torch.equal(answer.out.flatten().double().cpu(), s3.flatten())
     assert answer.spikes.tolist() == [[s2.sum(), s3.sum()]]
     assert int((s2 != spikes_of("s2")).sum()) == 58
     assert int((s3 != spikes_of("s3")).sum()) == 16
     error = convolve(load("back_prop/e3.csv").flip(0), taps).flip(0)
-    (answer.out.flatten() * (error * NEURON.ts_ms).flatten().float()).sum().backward()
+    (answer.out.flatten().cpu() * (error * NEURON.ts_ms).flatten().float()).sum().backward()
     for weight, expected in zip(module.weights, (first, second), strict=True):
         assert weight.grad is not None
         limit = 1e-4 * float(expected.abs().max())
-        torch.testing.assert_close(weight.grad.double(), expected.T, rtol=0, atol=limit)
+        torch.testing.assert_close(weight.grad.double().cpu(), expected.T, rtol=0, atol=limit)
