@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pipeline.events import Events
 from recordings.counts import Counts
 
-LATE_US = 100_000
+LATE_US = 10_000
 """The largest step back in time that is taken for an event that comes late, in µs."""
 
 GAP_US = 86_400_000_000
@@ -147,7 +147,7 @@ def _mend(part, out, state, width, height, tally):  # type: ignore[no-untyped-de
         step = t + offset - latest
         if begun == 0:
             latest = t + offset
-        elif step < -100_000 or step > 86_400_000_000:
+        elif step < -10_000 or step > 86_400_000_000:
             tally[1] += 1
             offset -= step
         elif step < 0:
