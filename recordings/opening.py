@@ -1,0 +1,58 @@
+"""Opening a recording of any format: its first bytes tell which one it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.errors import RecordingError
+from recordings.decoder import Decoder, head_of
+from recordings.recording import Recording
+
+_PEEK = 64
+
+
+def open_recording(path: str | Path) -> Recording:
+    """Open the recording at ``path``, its format told by its first bytes.
+
+    Only where bytes cannot tell does the name's ending: ``.bin`` is N-MNIST's format, ``.csv``
+    and ``.txt`` are text. Raises RecordingError, one line: the file, what is wrong, what was expected.
+    """
+    return Recording(_decoder(Path(path)))
+
+
+def _decoder(path: Path) -> Decoder:
+    head = head_of(path, _PEEK)
+    for magic, make in _MAGIC.items():
+        if head.startswith(magic):
+            return make(path)
+    make_by_name = _ENDINGS.get(path.suffix.lower())
+    if make_by_name is None:
+        raise RecordingError(
+            f"{path}: begins like no recording ({head[:8]!r} at byte 0), expected one of {FORMATS}"
+        )
+    return make_by_name(path)
+
+
+def _nmnist(path: Path) -> Decoder:
+    from recordings.nmnist import NMnist
+
+    return NMnist(path)
+
+
+def _prophesee(path: Path) -> Decoder:
+    from recordings.prophesee import open_prophesee
+
+    return open_prophesee(path)
+
+
+FORMATS = "RAW, DAT, AEDAT, Event Stream, CSV, NPZ, NPY, HDF5, ROS bags, N-MNIST (.bin)"
+"""What can be read, for messages."""
+
+_MAGIC: dict[bytes, Callable[[Path], Decoder]] = {
+    b"% ": _prophesee,
+}
+
+_ENDINGS: dict[str, Callable[[Path], Decoder]] = {
+    ".bin": _nmnist,
+}

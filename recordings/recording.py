@@ -1,0 +1,122 @@
+"""A recording: events in order of time, in chunks, from any moment on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from pipeline.errors import RecordingError
+from pipeline.events import Events, empty_events
+from recordings.counts import Counts
+from recordings.decoder import Decoder, Mark
+from recordings.policy import Policy, PolicyState
+
+_SPACING = 1 << 18
+_ENTRY = tuple[int, Mark, PolicyState]
+
+
+class Recording:
+    """An open recording; ``open_recording`` makes one.
+
+    path           the file
+    format         its format's name, e.g. ``"evt3"``
+    width, height  the sensor's size in pixels, None where the file does not tell
+    counts         what the latest reading met so far
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self.path: Path = decoder.path
+        self.format: str = decoder.format
+        self.width = decoder.width
+        self.height = decoder.height
+        self.counts = Counts()
+        # Marks along the way, so that a later reading may begin near the time it asks for.
+        self._index: list[_ENTRY] = []
+        self._closed = False
+
+    def chunks(self, begin_us: int | None = None, end_us: int | None = None) -> Iterator[Events]:
+        """Yield the events of ``[begin_us, end_us)`` in chunks ``[n] EVENT``, in order of time.
+
+        Times are the file's own, in µs; the policy (``policy.py``) is applied. No chunk is empty or
+        longer than 65,536 events; what is held in memory does not grow with the file, but for an
+        index of some bytes for every 262,144 events, by which a later reading begins
+        near ``begin_us``. ``counts`` begins anew and counts what is read.
+
+        Raises RecordingError where the file is broken.
+        """
+        if self._closed:
+            raise RecordingError(f"{self.path}: the recording is closed")
+        self.counts = counts = Counts()
+        entry = self._nearest(begin_us)
+        policy = Policy(self.width, self.height, entry and entry[2])
+        since = 0
+        for events, mark in self._decoder.blocks(counts, entry and entry[1]):
+            chunk = policy.apply(events, counts)
+            since += len(events)
+            if since >= _SPACING:
+                since = 0
+                self._note((policy.state.latest, mark, policy.state))
+            if not len(chunk):
+                continue
+            if end_us is not None and int(chunk["t"][0]) >= end_us:
+                return
+            chunk = window(chunk, begin_us, end_us)
+            if len(chunk):
+                yield chunk
+
+    def raw(self) -> Iterator[Events]:
+        """Yield what the decoder gives, wraps undone and nothing else changed."""
+        for events, _ in self._decoder.blocks(Counts()):
+            yield events
+
+    def read(self, begin_us: int | None = None, end_us: int | None = None) -> Events:
+        """Return the events of ``[begin_us, end_us)`` as one array ``[n] EVENT``."""
+        chunks = list(self.chunks(begin_us, end_us))
+        return np.concatenate(chunks) if chunks else empty_events(0)
+
+    def close(self) -> None:
+        """Let go of the file; a reading under way ends with RecordingError or early."""
+        if not self._closed:
+            self._closed = True
+            self._decoder.close()
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Recording({str(self.path)!r}, {self.format!r}, {self.width}, {self.height})"
+
+    def _nearest(self, begin_us: int | None) -> _ENTRY | None:
+        """Return the last entry of the index whose events so far are all before ``begin_us``."""
+        if begin_us is None:
+            return None
+        before = [entry for entry in self._index if entry[0] < begin_us]
+        return before[-1] if before else None
+
+    def _note(self, entry: _ENTRY) -> None:
+        if not self._index or entry[1].at > self._index[-1][1].at:
+            self._index.append(entry)
+
+
+def window(events: Events, begin_us: int | None, end_us: int | None) -> Events:
+    """Return those of ``events`` (in order of time) that lie in ``[begin_us, end_us)``."""
+    if not len(events):
+        return events
+    first, last = int(events["t"][0]), int(events["t"][-1])
+    if end_us is not None and last >= end_us:
+        events = events[: int(np.searchsorted(events["t"], end_us))]
+    if begin_us is not None and first < begin_us:
+        events = events[int(np.searchsorted(events["t"], begin_us)) :]
+    return events

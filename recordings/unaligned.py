@@ -1,0 +1,37 @@
+"""Loads of 64 bits from any byte of a buffer, for kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+
+def _word(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    byte = builder.gep(array.data, [arguments[1]])
+    loaded = builder.load(builder.bitcast(byte, cgutils.intp_t.as_pointer()))
+    loaded.align = 1
+    return builder.bitcast(loaded, ir.IntType(64))
+
+
+@intrinsic
+def load64(typing: Any, data: Any, at: Any) -> Any:
+    """Return the 8 bytes from ``at`` on of an array of bytes as a little-endian int64.
+
+    The caller sees to it that they lie in the buffer.
+    """
+    return types.int64(data, types.intp), _word
+
+
+@intrinsic
+def swap64(typing: Any, word: Any) -> Any:
+    """Return an int64 with its eight bytes in the other order."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bswap(arguments[0])
+
+    return types.int64(types.int64), code
