@@ -136,7 +136,7 @@ def evt3(raw, words, state):  # type: ignore[no-untyped-def]  # pragma: no cover
         elif kind == 3:
             base = w & 0x7FF
             polarity = (w & 0x800) << 21
-        elif kind == 4 or kind == 5:
+        elif 4 <= kind <= 5:
             length = 12 if kind == 4 else 8
             valid = w & ((1 << length) - 1)
             while valid:

@@ -16,7 +16,8 @@ def open_recording(path: str | Path) -> Recording:
     """Open the recording at ``path``, its format told by its first bytes.
 
     Only where bytes cannot tell does the name's ending: ``.bin`` is N-MNIST's format, ``.csv``
-    and ``.txt`` are text. Raises RecordingError, one line: the file, what is wrong, what was expected.
+    and ``.txt`` are text. Raises RecordingError, one line: the file, what is wrong, what was
+    expected.
     """
     return Recording(_decoder(Path(path)))
 

@@ -4,8 +4,8 @@
   range is a wrap, and is undone (``undo_wrap``; the decoders call it, for only they see the clock).
 - **Late.** A time that steps back by up to ``LATE_US`` is lifted to the latest time so far: sensors
   are read out in rows, and drivers merge streams. Order is kept, no event is lost.
-- **Jump.** A larger step back, or a step forward by more than ``GAP_US``, means that the clock was set
-  anew or that bytes are broken: time goes on from the latest one, and so do all later times.
+- **Jump.** A larger step back, or a step forward by more than ``GAP_US``, means that the clock was
+  set anew or that bytes are broken: time goes on from the latest one, and so do all later times.
 - **Outside.** An event outside the sensor (where the file tells its size), or of a time beyond
   ±2**61 µs, is dropped.
 - **Duplicate.** An event that repeats the one ahead of it is kept: some sensors mean it.

@@ -49,9 +49,7 @@ class Evt21(_Words):
     kernel = evt_kernels.evt21
     state_size = evt_kernels.EVT2_STATE + 1
 
-    def __init__(
-        self, path: Path, begin: int, size: tuple[int, int] | None, swapped: bool
-    ) -> None:
+    def __init__(self, path: Path, begin: int, size: tuple[int, int] | None, swapped: bool) -> None:
         super().__init__(path, begin, size)
         self.swapped = swapped
 
@@ -144,7 +142,7 @@ def sensor_size(lines: dict[str, str]) -> tuple[int, int] | None:
         if width and height and width.isdecimal() and height.isdecimal():
             # Digits beyond any sensor's are not turned into a number at all.
             size = int(width[:6]), int(height[:6])
-            if 0 < min(size) and max(size) <= _MAX_SIDE:
+            if min(size) > 0 and max(size) <= _MAX_SIDE:
                 return size
     plugin = lines.get("plugin_name", "").lower()
     return next((size for name, size in _SENSORS.items() if name in plugin), None)
