@@ -214,7 +214,7 @@ def _fire(x, dt, old, new, on, off, dead, ref, hazard, until, seeds, codes, time
         hazard[x] = -math.log(_draw(seeds, x))
         at = np.float32(dt * _draw(seeds, x))
         polarity = int(_draw(seeds, x) < 0.5)
-    if until[x] > none:
+    if until[x] >= none:
         t = until[x]
         va = old + slope * t
         ref[x] = va

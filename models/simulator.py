@@ -169,7 +169,9 @@ def simulate(
     simulator = Simulator(
         image, reach, retina, seed, noise_seed=noise_seed, step_us=step_us, threads=threads
     )
-    return simulator.advance(gaze)
+    events = simulator.advance(gaze)
+    # The last step may reach beyond the end.
+    return events[: int(np.searchsorted(events["t"], length))]
 
 
 def _joined(parts: Sequence[Events]) -> Events:

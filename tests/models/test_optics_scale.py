@@ -75,7 +75,8 @@ def test_a_number_is_sensor_pixels_per_pixel_of_the_image(fit: float) -> None:
 
     # The image's middle, its column 15, lies in the middle of the sensor.
     assert place(15) == pytest.approx(40, abs=1e-3)
-    assert place(18) - place(11) == pytest.approx(7 * fit, abs=1e-2)
+    # An aperture is a sum over points: within 0.02 pixels of its integral.
+    assert place(18) - place(11) == pytest.approx(7 * fit, abs=2e-2)
 
 
 @pytest.mark.parametrize("span", [0.0, 6.0])
