@@ -20,6 +20,7 @@ FINE = 4
 """Points of the fine grid a pixel of the sensor."""
 
 _MOST = 2**28
+_LEAST_BLUR = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +132,15 @@ def _resample(image, top, down, left, across, out):  # type: ignore[no-untyped-d
 
 def _aperture(retina: Retina) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return points in sensor pixels and shares of the aperture blurred by the lens, one axis."""
-    half = retina.aperture / 2 + 3 * retina.blur
+    # Far less than the fine grid's distance is none.
+    blur = retina.blur if retina.blur >= _LEAST_BLUR else 0.0
+    half = retina.aperture / 2 + 3 * blur
     if half == 0:
         return np.zeros(1), np.ones(1)
     n = max(9, 2 * int(np.ceil(8 * half)) + 1)
     points = (np.arange(n) + 0.5) / n * 2 * half - half
-    if retina.blur == 0:
+    if blur == 0:
         return points, np.full(n, 1 / n)
     fine = np.linspace(-0.5, 0.5, 33) * retina.aperture
-    shares = np.exp(-0.5 * ((points[:, None] - fine) / retina.blur) ** 2).sum(1)
+    shares = np.exp(-0.5 * ((points[:, None] - fine) / blur) ** 2).sum(1)
     return points, shares / shares.sum()
