@@ -8,6 +8,7 @@ the runtime around it (``pipeline.runtime``).
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
@@ -42,6 +43,8 @@ class Node:
         """How far the node has come; handed to its successor where the process dies."""
         self.stopping: Callable[[], bool] = lambda: False
         """Says whether the run is to end; for a source that waits between two packets."""
+        self.wait: Callable[[int], None] = lambda ms: time.sleep(ms / 1000)
+        """Waits up to so many ms while the runtime serves consumers; for a source without data."""
         self.wants_stop = False
         """Set by a node to end the whole run (a window that was closed)."""
         self._open = False

@@ -131,6 +131,7 @@ class Runner:
         hurried = speed == float("inf")
         cells = self.board.cells
         node.stopping = over
+        node.wait = serve
         # A source that is left in the middle lets go of what it holds at once.
         with contextlib.ExitStack() as stack:
             packets = node.produce()
