@@ -7,15 +7,32 @@ the runtime around it (``pipeline.runtime``).
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any, ClassVar, Protocol
 
+from pipeline.errors import RetinaError, SettingError
 from pipeline.packets import Packet
 from pipeline.settings import Settings, settings_from
+from pipeline.status import NodeStatus
+from pipeline.tuning import tune
 
 __all__ = ["Node", "Settings", "SourceNode"]
+
+
+class Surroundings(Protocol):
+    """The nodes around a node; both may be called from any thread."""
+
+    def ask(self, node: str, key: str, value: str) -> int:
+        """Ask a node for a setting or an action; return the number by which it is answered."""
+        ...
+
+    def statuses(self) -> dict[str, NodeStatus]:
+        """Return the latest status of every node that has been heard of in the last 5 s."""
+        ...
 
 
 class Node:
@@ -31,6 +48,10 @@ class Node:
     needs_display: ClassVar[bool] = False
     main_thread: ClassVar[Callable[[Any, threading.Event], None] | None] = None
     """A kind that owns the main thread (a window) defines ``main_thread(self, stop)``."""
+    live: ClassVar[frozenset[str]] = frozenset()
+    """The settings that may be changed while the node runs."""
+    actions: ClassVar[dict[str, str]] = {}
+    """What the node can be asked to do once: name -> one line of help."""
 
     def __init__(self, settings: Settings | None = None, **values: Any) -> None:
         self.settings: Any = settings or settings_from(
@@ -47,6 +68,12 @@ class Node:
         """Waits up to so many ms while the runtime serves consumers; for a source without data."""
         self.wants_stop = False
         """Set by a node to end the whole run (a window that was closed)."""
+        self.condition = ""
+        """What the node is at where that is not simply running: 'paused', 'reconnecting'."""
+        self.surroundings: Surroundings | None = None
+        """The nodes around this one; None where there is no runtime."""
+        self._asked: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._refusals: list[str] = []
         self._open = False
         self._stamps: dict[str, int] = {}
         self._reset_pending: set[str] = set()
@@ -74,6 +101,72 @@ class Node:
 
     def close(self) -> None:
         """Release what ``open`` acquired."""
+
+    # What a kind of node overrides so that it can be watched and changed while it runs.
+
+    def retuned(self, names: set[str]) -> None:
+        """Put changed settings into force; called in the node's own thread between two packets.
+
+        ``self.settings`` has been replaced by one that is checked. Raises RetinaError where a
+        value cannot be had: the settings are then as before, and this is called once more.
+        """
+
+    def act(self, name: str, value: str) -> None:
+        """Do one of ``actions`` once; called like ``retuned``. Raises RetinaError to refuse."""
+        raise SettingError(f"{self.name}: '{name}' is nothing that it does")
+
+    def actual(self) -> dict[str, object]:
+        """Return the settings whose value in force is not what was asked for.
+
+        A device may have rounded, or not have taken it; also keys that the settings do not have.
+        """
+        return {}
+
+    def facts(self) -> dict[str, str | int | float]:
+        """Return what the node knows: ``position_s``, a serial number, a device's drop counters."""
+        return {}
+
+    def words(self) -> list[str]:
+        """Return what is wrong, a line each; empty where all is well."""
+        return []
+
+    def timeline(self) -> list[int]:
+        """Return the events in equal parts of a recording, from its facts' begin_s to end_s."""
+        return []
+
+    # What a node may use to watch and change the others, from any thread.
+
+    def ask(self, node: str, key: str, value: str) -> int:
+        """Ask a node, however far up the stream, to change a live setting or to act.
+
+        Returns the number by which the answer is known in that node's status (``answers``). Where
+        there is no runtime a node can only ask itself; it obeys before its next packet.
+        """
+        if self.surroundings is not None:
+            return self.surroundings.ask(node, key, value)
+        if node == self.name:
+            self._asked.put((key, value))
+        else:
+            self._refusals.append(f"{self.name}: '{node}' cannot be asked: there is no runtime")
+        return 0
+
+    def statuses(self) -> dict[str, NodeStatus]:
+        """Return the latest status of every node that is known of, by name, its own among them."""
+        if self.surroundings is not None:
+            return self.surroundings.statuses()
+        from pipeline.reporting import describe_node
+
+        status = describe_node(self)
+        status.words = [*status.words, *self._refusals[-8:]]
+        return {self.name: status}
+
+    def obey(self) -> None:
+        """Do what the node has asked of itself where there is no runtime."""
+        while not self._asked.empty():
+            try:
+                tune(self, *self._asked.get())
+            except RetinaError as error:
+                self._refusals.append(str(error))
 
     # What the runtime and offline composition use.
 
@@ -118,6 +211,7 @@ class Node:
         self.start()
         try:
             for packet in packets:
+                self.obey()
                 if isinstance(packet, self.accepts):
                     yield from self.feed(packet)
             for out in self.finish():
@@ -131,17 +225,56 @@ class SourceNode(Node):
 
     speed: float | None = None
     """None: live, packets leave as they come. Else a replay: event time over wall time at which
-    the runtime releases packets; infinite: as fast as consumers take them."""
+    the runtime releases packets; infinite: as fast as consumers take them. May change."""
+    paused = False
+    """No packet leaves while this is set, but for ``steps``."""
+    steps = 0
+    """So many packets leave although the source is paused."""
+    jumped = False
+    """Set by a source whose next packets are others than those under way (it was sent to another
+    place): ``produce`` is then called anew, and a reset announced."""
 
     def produce(self) -> Iterator[Packet]:
         """Yield packets until there are no more; begin at ``self.cursor``."""
         raise NotImplementedError(f"{type(self).__name__} produces no packets")
 
+    def held(self) -> bool:
+        """Whether the next packet must wait; a step that is due is used up."""
+        if not self.paused or self.jumped:
+            return False
+        if self.steps > 0:
+            self.steps -= 1
+            return False
+        return True
+
+    def stream(self) -> Iterator[Packet]:
+        """Yield packets, beginning anew wherever the source has jumped."""
+        while True:
+            self.jumped = False
+            packets = self.produce()
+            # A source that is left in the middle lets go of what it holds at once.
+            with contextlib.ExitStack() as stack:
+                if isinstance(packets, Generator):
+                    stack.enter_context(contextlib.closing(packets))
+                for packet in packets:
+                    if not self.jumped:
+                        yield packet
+                    if self.jumped:
+                        break
+            if not self.jumped:
+                return
+            self.announce_reset()
+
     def __iter__(self) -> Iterator[Packet]:
-        """Run the source offline."""
+        """Run the source offline; one that is paused ends."""
         self.start()
         try:
-            for packet in self.produce():
+            for packet in self.stream():
+                self.obey()
+                if self.jumped:
+                    continue
+                if self.held():
+                    return
                 yield self.stamp(packet)
         finally:
             self.stop()
