@@ -87,6 +87,10 @@ def forward(row, constants, weights, delays, offsets, index, value, state, acc, 
     operations = 0
     out_offsets[0] = 0
     kept_offsets[0] = 0
+    # Few neurons of a block fire or are near: eight flags at a look tell where they are.
+    eight_fired = fired.view(np.uint64)
+    nearby = np.zeros(BLOCK, np.uint8)
+    eight_near = nearby.view(np.uint64)
     for t in range(steps):
         slot = t % row[SLOTS]
         for j in range(offsets[t], offsets[t + 1]):
@@ -113,27 +117,36 @@ def forward(row, constants, weights, delays, offsets, index, value, state, acc, 
             )  # fmt: skip
             if fire:
                 if found + BLOCK <= out.shape[0]:
-                    for i in range(BLOCK):
-                        out[found] = base + b * BLOCK + i
-                        found += fired[i]
+                    for k in range(BLOCK // 8):
+                        if eight_fired[k]:
+                            for i in range(8 * k, 8 * k + 8):
+                                out[found] = base + b * BLOCK + i
+                                found += fired[i]
                 else:
                     found += fire
             if keep:
                 valid = min(BLOCK, count - b * BLOCK)
                 some = 0
-                for i in range(valid):
-                    if abs(u[i] - theta) < support:
-                        some += 1
+                for i in range(BLOCK):
+                    close = np.uint8(abs(u[i] - theta) < support)
+                    nearby[i] = close
+                    some += close
                 if not some:
                     continue
+                if valid < BLOCK:
+                    nearby[valid:] = 0
                 if near + BLOCK > kept.shape[0]:
+                    some = 0
+                    for i in range(valid):
+                        some += nearby[i]
                     near += some
                     continue
-                for i in range(valid):
-                    distance = abs(u[i] - theta)
-                    kept[near] = base + b * BLOCK + i
-                    rho[near] = distance
-                    near += distance < support
+                for k in range(BLOCK // 8):
+                    if eight_near[k]:
+                        for i in range(8 * k, 8 * k + 8):
+                            kept[near] = base + b * BLOCK + i
+                            rho[near] = abs(u[i] - theta)
+                            near += nearby[i]
         out_offsets[t + 1] = found
         kept_offsets[t + 1] = near
     if keep and near <= rho.shape[0]:
