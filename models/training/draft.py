@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from models.card import block, diagram, neuron_text
 from models.evaluate import wilson
 from models.store import Model
+from models.training.history import Record
 from models.training.objective import EARLY_MS, Score
 from models.training.recipe import to_toml
-
-if TYPE_CHECKING:
-    from models.training.files import Record
 
 _TASKS = {
     "classifier": "Names the digit (0 to 9) before which a silicon retina of 34×34 pixels moves, "

@@ -8,49 +8,19 @@ NAME.md     the model's card (``models.card``), to be read, completed and kept
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from models.store import Model
-from models.training.config import AnyConfig, ClassifierConfig, ReconstructorConfig
+from models.training.config import AnyConfig
 from models.training.curve import curve
 from models.training.draft import draft
+from models.training.history import Record
 from models.training.machine import machine
-from models.training.objective import Score
 from models.training.parallel import Group
-from models.training.recipe import build, to_dict
-from models.training.run import Fold, Job, Trained
-from models.training.trainer import Epoch
+from models.training.recipe import to_dict
+from models.training.run import Job, Trained
 from pipeline.errors import ModelError, SettingError
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """A training's history as it is written.
-
-    data         name of the folder; ``validation`` names the recordings held back
-    processes, device, machine   what it ran on
-    score        of the weights that were kept
-    """
-
-    config: dict[str, Any]
-    data: str
-    fold: Fold | None
-    processes: int
-    device: str
-    seconds: float
-    score: Score | None
-    training: int
-    validation: list[str]
-    epochs: list[Epoch]
-    machine: dict[str, str] = {}
-
-    @property
-    def settings(self) -> AnyConfig:
-        """The config, typed."""
-        if self.config.get("task") == "reconstructor":
-            return build(ReconstructorConfig, self.config, "history")
-        return build(ClassifierConfig, self.config, "history")
 
 
 def writable(out: Path) -> None:

@@ -14,14 +14,14 @@ from nodes.head.drive import Driver
 from nodes.head.dynamixel import Dynamixel, DynamixelSettings
 from nodes.head.head import Head, Limits
 from nodes.head.hobby import Hobby, HobbySettings
-from nodes.saccade.node import Saccade
+from nodes.saccade.settings import Mode
 from pipeline import GazePacket, Packet, SourceNode
 from pipeline.packets import GAZE, GazeHeader
 
 _FOR_EVER = 2**20
 
 
-class Drive(Saccade, SourceNode):
+class Drive(Mode, SourceNode):
     """Moves the head along the path; a GazePacket a command, in pixels as the sensor sees it.
 
     The head homes first. It comes to rest at the path's end, when the run ends, and on any fault.

@@ -12,7 +12,7 @@ from models.retina import changed, preset
 from models.simulator import STEP_US, Simulator
 from models.stills import Still
 from models.trajectory import Gaze
-from nodes.saccade.node import Saccade
+from nodes.saccade.settings import Mode
 from nodes.saccade.stills import open_images
 from pipeline import EventPacket, GazePacket, ImagePacket, Packet, SourceNode
 from pipeline.errors import SettingError
@@ -20,7 +20,7 @@ from pipeline.events import empty_events, pack
 from pipeline.packets import GAZE, EventHeader, GazeHeader, ImageHeader
 
 
-class Simulate(Saccade, SourceNode):
+class Simulate(Mode, SourceNode):
     """Yields the events of each image in turn, where the retina was pointed, and the image.
 
     Every image begins with a reset mark, with an eye that has looked at it for long; seeds of

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.paths import named
 from models.trajectory import Path, reach
-from nodes.saccade.node import Saccade
+from nodes.saccade.settings import Mode
 from pipeline import EventPacket, GazePacket, Packet, header_of
 from pipeline.errors import RetinaError
 from pipeline.events import WIRE_EVENT
@@ -21,7 +21,7 @@ GAZE = "gaze"
 _PATIENCE_US = 2_000_000
 
 
-class Stabilise(Saccade):
+class Stabilise(Mode):
     """EventPackets in, EventPackets out, each event moved by the gaze at its time.
 
     The gaze is a known path, counted from each sample's reset, and the object then stands where
