@@ -28,6 +28,8 @@ def _decoder(path: Path) -> Decoder:
         if head.startswith(magic):
             return make(path)
     make_by_name = _ENDINGS.get(path.suffix.lower())
+    if make_by_name is None and _texts(path, head):
+        make_by_name = _text
     if make_by_name is None:
         raise RecordingError(
             f"{path}: begins like no recording ({head[:8]!r} at byte 0), expected one of {FORMATS}"
@@ -47,13 +49,49 @@ def _prophesee(path: Path) -> Decoder:
     return open_prophesee(path)
 
 
+def _npy(path: Path) -> Decoder:
+    from recordings.numpy_files import Npy
+
+    return Npy(path)
+
+
+def _npz(path: Path) -> Decoder:
+    from recordings.numpy_files import Npz
+
+    return Npz(path)
+
+
+def _hdf5(path: Path) -> Decoder:
+    from recordings.hdf5 import Hdf5
+
+    return Hdf5(path)
+
+
+def _text(path: Path) -> Decoder:
+    from recordings.text import Text
+
+    return Text(path)
+
+
+def _texts(path: Path, head: bytes) -> bool:
+    from recordings.text import looks_like_text
+
+    return not path.suffix and looks_like_text(head)
+
+
 FORMATS = "RAW, DAT, AEDAT, Event Stream, CSV, NPZ, NPY, HDF5, ROS bags, N-MNIST (.bin)"
 """What can be read, for messages."""
 
 _MAGIC: dict[bytes, Callable[[Path], Decoder]] = {
     b"% ": _prophesee,
+    b"\x93NUMPY": _npy,
+    b"PK\x03\x04": _npz,
+    b"\x89HDF\r\n\x1a\n": _hdf5,
 }
 
 _ENDINGS: dict[str, Callable[[Path], Decoder]] = {
     ".bin": _nmnist,
+    ".csv": _text,
+    ".tsv": _text,
+    ".txt": _text,
 }
