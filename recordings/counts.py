@@ -15,6 +15,7 @@ class Counts:
     duplicates     events that repeat the event ahead of them (same t, x, y, p)
     outside        events dropped: outside the sensor, or beyond ±2**61 µs
     skipped_bytes  bytes that are no part of any event or other known content
+    cuts           1 where the file ends within an event or a packet, which is skipped, else 0
     wraps          times at which the format's clock began again at zero
     """
 
@@ -24,4 +25,5 @@ class Counts:
     duplicates: int = 0
     outside: int = 0
     skipped_bytes: int = 0
+    cuts: int = 0
     wraps: int = 0

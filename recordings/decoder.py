@@ -7,6 +7,7 @@ outside or doubled is the policy's matter. It never allocates by a number that a
 from __future__ import annotations
 
 import os
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from pipeline.errors import RecordingError
 from pipeline.events import EVENT, Events
 from recordings.counts import Counts
+from recordings.follow import Follow
+from recordings.side import Frame, Samples
 
 BLOCK_EVENTS = 1 << 16
 """The most events in a block (1 MiB)."""
@@ -49,11 +52,14 @@ class Decoder(ABC):
     """Decodes one file; ``width`` and ``height`` are the sensor's where the file tells them."""
 
     format: ClassVar[str]
+    follows: ClassVar[bool] = False
+    """Whether a file that grows can be followed; then ``follow`` says how, None for not at all."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.width: int | None = None
         self.height: int | None = None
+        self.follow: Follow | None = None
 
     @abstractmethod
     def blocks(self, counts: Counts, mark: Mark | None = None) -> Iterator[tuple[Events, Mark]]:
@@ -62,6 +68,35 @@ class Decoder(ABC):
         Counts wraps and skipped bytes. The caller may write to the events. Several readings may
         be under way at once. Raises RecordingError where the file is broken beyond skipping.
         """
+
+    def near(self, begin_us: int) -> Mark | None:
+        """Return a mark behind which all events from ``begin_us`` on lie, where the file tells one.
+
+        A file that tells none, or one that cannot be true, gives None: it is read from its first
+        event. Times are the file's own. Raises RecordingError.
+        """
+        return None
+
+    @property
+    def side(self) -> frozenset[str]:
+        """What the file holds beside its events: names of ``side.py``."""
+        return frozenset()
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the file's frames, in its order."""
+        return iter(())
+
+    def imu(self) -> Iterator[Samples]:
+        """Yield the file's IMU samples, in its order: arrays ``[n] IMU``, none empty."""
+        return iter(())
+
+    def triggers(self) -> Iterator[Samples]:
+        """Yield the file's triggers, in its order: arrays ``[n] TRIGGER``, none empty."""
+        return iter(())
+
+    def open(self) -> ByteFile:
+        """Open the file for reading, followed where it is to be followed."""
+        return ByteFile(self.path, self.follow)
 
     def close(self) -> None:  # noqa: B027
         """Let go of the file."""
@@ -75,6 +110,7 @@ class Decoder(ABC):
 class ByteDecoder(Decoder):
     """Decodes a file that is a row of words behind a header, by a kernel."""
 
+    follows = True
     kernel: ClassVar[Kernel]
     state_size: ClassVar[int] = 0
     faults: ClassVar[tuple[str, ...]] = ()
@@ -96,7 +132,7 @@ class ByteDecoder(Decoder):
         kernel = type(self).kernel
         state = self.initial() if mark is None else np.array(mark.state, np.int64)
         at = self.begin if mark is None else mark.at
-        with open_bytes(self.path) as file:
+        with self.open() as file:
             file.seek(at)
             # The last bytes are there for kernels that load eight at once.
             buffer = np.zeros(BLOCK_BYTES + 8, np.uint8)
@@ -120,12 +156,48 @@ class ByteDecoder(Decoder):
                     continue
                 view[: end - begin] = view[begin:end]
                 begin, end = 0, end - begin
-                got = read_into(file, view[end:BLOCK_BYTES], self.path)
-                if not got:
+                got = file.fill(view[end:BLOCK_BYTES])
+                if not got and not (end < BLOCK_BYTES and file.more()):
                     break
                 end += got
         counts.skipped_bytes += end - begin
+        counts.cuts += end > begin
         self.check(state, ended=True)
+
+
+class ByteFile:
+    """A file that is read from front to back, or from where ``seek`` goes; see ``Follow``."""
+
+    def __init__(self, path: Path, follow: Follow | None = None) -> None:
+        self.path = path
+        self._follow = follow
+        self._file = open_bytes(path)
+        self._at = 0
+
+    def fill(self, view: memoryview) -> int:
+        """Fill ``view`` as far as the file reaches; return how many bytes."""
+        got = read_into(self._file, view, self.path)
+        self._at += got
+        return got
+
+    def seek(self, at: int) -> None:
+        """Go on from the byte ``at``."""
+        self._file.seek(at)
+        self._at = at
+
+    def size(self) -> int:
+        """Return the size of the file in bytes, as it is now."""
+        return os.fstat(self._file.fileno()).st_size
+
+    def more(self) -> bool:
+        """Where the file is followed, wait until there is more of it; False: this was its end."""
+        return self._follow is not None and self._follow.more(self.size, self._at)
+
+    def __enter__(self) -> ByteFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
 
 def as_events(words: NDArray[np.int64], n: int) -> Events:
@@ -139,6 +211,9 @@ def as_events(words: NDArray[np.int64], n: int) -> Events:
 def open_bytes(path: Path) -> Any:
     """Open a regular file for reading, unbuffered; raises RecordingError, one line."""
     try:
+        # A pipe would wait for its writer, a device never end.
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+            raise RecordingError(f"{path}: is no regular file, expected a recording")
         file = path.open("rb", buffering=0)
     except FileNotFoundError:
         raise RecordingError(f"{path}: no such file, expected a recording") from None

@@ -6,20 +6,45 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import RecordingError
-from recordings.decoder import Decoder, head_of
+from recordings.decoder import Decoder, head_of, size_of
+from recordings.follow import Follow
 from recordings.recording import Recording
 
 _PEEK = 64
+_BEGINNING = 1 << 16
+"""A shorter file that cannot be opened may be one whose header is still being written."""
 
 
-def open_recording(path: str | Path) -> Recording:
+def open_recording(path: str | Path, *, follow: Follow | bool = False) -> Recording:
     """Open the recording at ``path``, its format told by its first bytes.
 
     Only where bytes cannot tell does the name's ending: ``.bin`` is N-MNIST's format, ``.csv``
-    and ``.txt`` are text. Raises RecordingError, one line: the file, what is wrong, what was
-    expected.
+    and ``.txt`` are text. With ``follow`` a reading does not end with the file but waits there for
+    more, as ``Follow`` says (True: for ever); so does this call where the file has just begun.
+
+    Raises RecordingError, one line: the file, what is wrong, what was expected; with ``follow``
+    also where files of that format cannot be followed.
     """
-    return Recording(_decoder(Path(path)))
+    path = Path(path)
+    if not follow:
+        return Recording(_decoder(path))
+    follow = Follow() if follow is True else follow
+    decoder = _begun(path, follow)
+    if not decoder.follows:
+        raise RecordingError(f"{path}: a file of format {decoder.format} cannot be followed")
+    decoder.follow = follow
+    return Recording(decoder)
+
+
+def _begun(path: Path, follow: Follow) -> Decoder:
+    """Return a decoder as soon as enough of the file is there for one."""
+    while True:
+        size = size_of(path)
+        try:
+            return _decoder(path)
+        except RecordingError:
+            if size > _BEGINNING or not follow.more(lambda: size_of(path), size):
+                raise
 
 
 def _decoder(path: Path) -> Decoder:

@@ -115,7 +115,7 @@ def _clean(part, state, width, height):  # type: ignore[no-untyped-def]  # pragm
     before = state[0] - offset
     if state[3] == 0:
         before = part[0, 0]
-        if abs(before) > 1 << 61:
+        if before > 1 << 61 or before < -(1 << 61):
             return -1
     code = state[1]
     flaws = np.int64(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +13,7 @@ from pipeline.events import Events, empty_events
 from recordings.counts import Counts
 from recordings.decoder import Decoder, Mark
 from recordings.policy import Policy, PolicyState
+from recordings.side import Frame, Samples
 
 _SPACING = 1 << 18
 _ENTRY = tuple[int, Mark, PolicyState]
@@ -44,20 +45,22 @@ class Recording:
         Times are the file's own, in µs; the policy (``policy.py``) is applied. No chunk is empty or
         longer than 65,536 events; what is held in memory does not grow with the file, but for an
         index of some bytes for every 262,144 events, by which a later reading begins
-        near ``begin_us``. ``counts`` begins anew and counts what is read.
+        near ``begin_us``; so does the first one of a file that holds an index itself. ``counts``
+        begins anew and counts what is read.
 
         Raises RecordingError where the file is broken.
         """
-        if self._closed:
-            raise RecordingError(f"{self.path}: the recording is closed")
+        self._check_open()
         self.counts = counts = Counts()
         entry = self._nearest(begin_us)
-        policy = Policy(self.width, self.height, entry and entry[2])
+        own = self._own_mark(begin_us, entry)
+        policy = Policy(self.width, self.height, entry[2] if entry and not own else None)
         since = 0
-        for events, mark in self._decoder.blocks(counts, entry and entry[1]):
+        for events, mark in self._decoder.blocks(counts, own or (entry and entry[1])):
             chunk = policy.apply(events, counts)
             since += len(events)
-            if since >= _SPACING:
+            # What was late or a jump is not known of what was passed over by the file's own marks.
+            if since >= _SPACING and not own:
                 since = 0
                 self._note((policy.state.latest, mark, policy.state))
             if not len(chunk):
@@ -75,8 +78,31 @@ class Recording:
 
     def read(self, begin_us: int | None = None, end_us: int | None = None) -> Events:
         """Return the events of ``[begin_us, end_us)`` as one array ``[n] EVENT``."""
-        chunks = list(self.chunks(begin_us, end_us))
-        return np.concatenate(chunks) if chunks else empty_events(0)
+        return joined(self.chunks(begin_us, end_us))
+
+    @property
+    def side(self) -> frozenset[str]:
+        """What the recording holds beside its events: ``"frames"``, ``"imu"``, ``"triggers"``.
+
+        Where a file does not tell it at its beginning, it is looked for in all of the file.
+        """
+        self._check_open()
+        return self._decoder.side
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the frames, in the file's order; their times are the file's own (``side.py``)."""
+        self._check_open()
+        return self._decoder.frames()
+
+    def imu(self) -> Iterator[Samples]:
+        """Yield the IMU samples in arrays ``[n] IMU``, none empty (``side.py``)."""
+        self._check_open()
+        return self._decoder.imu()
+
+    def triggers(self) -> Iterator[Samples]:
+        """Yield the triggers in arrays ``[n] TRIGGER``, none empty (``side.py``)."""
+        self._check_open()
+        return self._decoder.triggers()
 
     def close(self) -> None:
         """Let go of the file; a reading under way ends with RecordingError or early."""
@@ -98,6 +124,18 @@ class Recording:
     def __repr__(self) -> str:
         return f"Recording({str(self.path)!r}, {self.format!r}, {self.width}, {self.height})"
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RecordingError(f"{self.path}: the recording is closed")
+
+    def _own_mark(self, begin_us: int | None, entry: _ENTRY | None) -> Mark | None:
+        """Return the file's own mark near ``begin_us``, where it is the better one."""
+        # Once a clock was set anew, the file's times and those given on differ.
+        if begin_us is None or (self._index and self._index[-1][2].offset):
+            return None
+        mark = self._decoder.near(begin_us)
+        return mark if mark and (entry is None or mark.at > entry[1].at) else None
+
     def _nearest(self, begin_us: int | None) -> _ENTRY | None:
         """Return the last entry of the index whose events so far are all before ``begin_us``."""
         if begin_us is None:
@@ -108,6 +146,19 @@ class Recording:
     def _note(self, entry: _ENTRY) -> None:
         if not self._index or entry[1].at > self._index[-1][1].at:
             self._index.append(entry)
+
+
+def joined(parts: Iterable[Events]) -> Events:
+    """Return several arrays of events as one; numpy's own way forgets how an event is laid out."""
+    parts = list(parts)
+    if len(parts) == 1:
+        return parts[0]
+    out = empty_events(sum(len(part) for part in parts))
+    at = 0
+    for part in parts:
+        out[at : at + len(part)] = part
+        at += len(part)
+    return out
 
 
 def window(events: Events, begin_us: int | None, end_us: int | None) -> Events:

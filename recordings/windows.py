@@ -8,7 +8,9 @@ import numpy as np
 
 from pipeline.events import Events, empty_events
 from recordings.nmnist import CALTECH_SENSOR, SENSOR
-from recordings.recording import Recording
+from recordings.recording import Recording, joined
+
+__all__ = ["extent", "joined", "origin_us", "windows"]
 
 _SENSORS = (SENSOR, (128, 128), CALTECH_SENSOR, (346, 260), (640, 480), (1280, 720))
 _MOST = 4096
@@ -45,18 +47,6 @@ def windows(
     yield joined(waiting)
     for _ in range(k + 1, least):
         yield empty_events(0)
-
-
-def joined(parts: list[Events]) -> Events:
-    """Return several arrays of events as one; numpy's own way forgets how an event is laid out."""
-    if len(parts) == 1:
-        return parts[0]
-    out = empty_events(sum(len(part) for part in parts))
-    at = 0
-    for part in parts:
-        out[at : at + len(part)] = part
-        at += len(part)
-    return out
 
 
 def origin_us(recording: Recording) -> int:
