@@ -95,7 +95,7 @@ def open_prophesee(path: Path) -> Decoder:
     if told == "EVT3":
         return Evt3(path, begin, size)
     if told == "EVT21":
-        return Evt21(path, begin, size, _swapped(lines, head[begin:]))
+        return Evt21(path, begin, size, swapped(lines, head[begin:]))
     error = Decoder.fail
     probe = _Words(path, begin, size)
     if told != "EVT":
@@ -158,7 +158,7 @@ def _number(name: str, text: str) -> str | None:
     return found[1] if found else None
 
 
-def _swapped(lines: dict[str, str], data: bytes) -> bool:
+def swapped(lines: dict[str, str], data: bytes) -> bool:
     """Tell whether the 32-bit halves of EVT2.1 words have changed places.
 
     IMX636 sends the high half first, which newer headers call ``endianness=legacy``; older ones do
