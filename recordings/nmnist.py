@@ -167,12 +167,12 @@ def _initial() -> NDArray[np.int64]:
 
 
 def _check_head(head: bytes, size: int, name: str) -> None:
-    for magic, what in _FOREIGN.items():
-        if head.startswith(magic):
-            raise RecordingError(
-                f"{name}: begins like {what} ({magic!r} at byte 0), expected N-MNIST's "
-                f"{EVENT_BYTES} bytes an event"
-            )
+    what = foreign(head)
+    if what is not None:
+        raise RecordingError(
+            f"{name}: begins like {what} ({head[:8]!r} at byte 0), expected N-MNIST's "
+            f"{EVENT_BYTES} bytes an event"
+        )
     n, rest = divmod(size, EVENT_BYTES)
     if rest:
         raise RecordingError(
@@ -181,6 +181,11 @@ def _check_head(head: bytes, size: int, name: str) -> None:
         )
     if not n:
         raise RecordingError(f"{name}: holds no events (0 bytes), expected 5 bytes an event")
+
+
+def foreign(head: bytes) -> str | None:
+    """Return the format that a file's first bytes are known to mean, where that is another."""
+    return next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None)
 
 
 def _check_clock(state: NDArray[np.int64], name: str) -> None:
