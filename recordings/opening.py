@@ -48,6 +48,8 @@ def _begun(path: Path, follow: Follow) -> Decoder:
 
 
 def _decoder(path: Path) -> Decoder:
+    if (path / "metadata.yaml").is_file():
+        return _bag("folder")(path)
     head = head_of(path, _PEEK)
     for magic, make in _MAGIC.items():
         if head.startswith(magic):
@@ -98,6 +100,15 @@ def _text(path: Path) -> Decoder:
     return Text(path)
 
 
+def _bag(storage: str) -> Callable[[Path], Decoder]:
+    def make(path: Path) -> Decoder:
+        from recordings.rosbag import Rosbag
+
+        return Rosbag(path, storage)
+
+    return make
+
+
 def _texts(path: Path, head: bytes) -> bool:
     from recordings.text import looks_like_text
 
@@ -112,6 +123,9 @@ _MAGIC: dict[bytes, Callable[[Path], Decoder]] = {
     b"\x93NUMPY": _npy,
     b"PK\x03\x04": _npz,
     b"\x89HDF\r\n\x1a\n": _hdf5,
+    b"#ROSBAG": _bag("bag"),
+    b"\x89MCAP": _bag("mcap"),
+    b"SQLite format 3\0": _bag("sqlite"),
 }
 
 _ENDINGS: dict[str, Callable[[Path], Decoder]] = {
