@@ -58,7 +58,7 @@ class Hdf5(TableDecoder):
             ) from None
         self._h5 = h5py
         with foreign(path):
-            self._file = h5py.File(path, "r", rdcc_nbytes=_CACHE, locking=False)
+            self._file = self._opened()
         try:
             with foreign(path):
                 self._open()
@@ -66,19 +66,27 @@ class Hdf5(TableDecoder):
             self.close()
             raise
 
+    def _opened(self) -> Any:
+        options = {"rdcc_nbytes": _CACHE, "locking": False}
+        try:
+            return self._h5.File(self.path, "r", **options)
+        except OSError:
+            # A file whose writer was killed may still say that it is being written.
+            return self._h5.File(self.path, "r", swmr=True, libver="latest", **options)
+
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
 
     def _open(self) -> None:
         found = self._search()
-        lengths = {len(dataset) for dataset in found.datasets}
-        if len(lengths) != 1:
-            raise self.fail(f"its columns differ in length: {sorted(lengths)}")
+        lengths = [len(dataset) for dataset in found.datasets]
         for dataset in found.datasets:
             self._check(dataset)
         self._found = found
-        self.length = lengths.pop()
+        # Columns of a file whose writer was killed may differ in length.
+        self.length = min(lengths)
+        self.cut = max(lengths) > self.length
         group = found.datasets[0].parent
         self._size((found.datasets[0], group, group.parent, self._file))
         self._offset(group)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 from pipeline.errors import RecordingError
 from pipeline.events import Events
-from recordings.columns import Column, joined
+from recordings.columns import Column, joined, microseconds
 from recordings.counts import Counts
 from recordings.decoder import BLOCK_EVENTS, Decoder, Mark, said
+from recordings.policy import LATE_US
+
+_PROBES = 32
 
 Rows = tuple[Column, Column, Column, Column]
 """The columns t, x, y and p of some rows."""
@@ -25,6 +29,7 @@ class TableDecoder(Decoder):
         self.length = 0
         self.exponent = 0
         self.offset_us = 0
+        self.cut = False
 
     @abstractmethod
     def table(self, begin: int) -> AbstractContextManager[Callable[[int], Rows]]:
@@ -43,6 +48,30 @@ class TableDecoder(Decoder):
                 at += n
                 if len(events):
                     yield events, Mark(at)
+        counts.cuts += self.cut
+
+    def near(self, begin_us: int) -> Mark | None:
+        """Return a mark near ``begin_us``, found by halves where the file's times rise."""
+        if self.length < 4 * BLOCK_EVENTS:
+            return None
+        with foreign(self.path):
+            steps = range(0, self.length, self.length // _PROBES)
+            times = [self._time(row) for row in steps]
+            if any(after < before for before, after in pairwise(times)):
+                return None
+            low, high = 0, self.length
+            while high - low > BLOCK_EVENTS // 4:
+                middle = (low + high) // 2
+                if self._time(middle) < begin_us - LATE_US:
+                    low = middle
+                else:
+                    high = middle
+        return Mark(low) if low else None
+
+    def _time(self, row: int) -> int:
+        with self.table(row) as take:
+            times = take(1)[0]
+        return int(microseconds(times, self.exponent, self.offset_us)[0])
 
 
 @contextmanager

@@ -30,8 +30,6 @@ from recordings.decoder import (
     Mark,
     as_events,
     head_of,
-    open_bytes,
-    read_into,
 )
 
 _HEAD = 1 << 16
@@ -49,6 +47,7 @@ class Text(Decoder):
     """Decodes text."""
 
     format = "text"
+    follows = True
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -134,7 +133,7 @@ class Text(Decoder):
         at, lines = (self._begin, self._lines) if mark is None else (mark.at, mark.state)
         state: NDArray[np.int64] = np.zeros(OWN + text_kernel.TEXT_STATE, np.int64)
         state[OWN] = lines
-        with open_bytes(self.path) as file:
+        with self.open() as file:
             file.seek(at)
             # One byte more, to end a last line that nothing ends.
             held = bytearray(BLOCK_BYTES + 1)
@@ -157,6 +156,7 @@ class Text(Decoder):
                         continue
                     if cut and held.find(b"\n", begin) == upto - 1:
                         counts.skipped_bytes += upto - 1 - begin
+                        counts.cuts += 1
                         return
                     raise self._fault(fault, bytes(held[begin:upto]), at, state)
                 if ended:
@@ -165,9 +165,12 @@ class Text(Decoder):
                 begin, end = 0, end - begin
                 if end == BLOCK_BYTES:
                     raise self.fail(f"has a line of over {BLOCK_BYTES} bytes", at)
-                end += read_into(file, view[end:BLOCK_BYTES], self.path)
-                ended = end < BLOCK_BYTES
-                if ended and end and held[end - 1] != 10:
+                got = file.fill(view[end:BLOCK_BYTES])
+                end += got
+                if got or file.more():
+                    continue
+                ended = True
+                if end and held[end - 1] != 10:
                     held[end] = 10
                     end += 1
                     cut = True
