@@ -64,6 +64,8 @@ class Report(msgspec.Struct):
     latency_ms: LatencyReport
     predictions: list[dict[str, Any]]
     accuracy: float | None
+    recordings: list[dict[str, Any]] = []
+    """What was recorded: files, events, and whether it is complete (``nodes.record``)."""
 
     def write(self, file: str) -> None:
         """Write the report as JSON to ``file``, ``-`` for standard output."""
@@ -119,7 +121,8 @@ def make_report(
         for out in board.edges():
             if out.direction == OUT and (name, out.peer) not in known:
                 edges.append(_edge(name, out.peer, "guest", out, None))
-    predictions = _predictions(graph, directory)
+    entries = _entries(graph, directory)
+    predictions = [entry for entry in entries if "recording" not in entry]
     return Report(
         graph.name,
         edges,
@@ -136,6 +139,7 @@ def make_report(
         latency_of(answers or sinks),
         predictions,
         accuracy(predictions),
+        [entry for entry in entries if "recording" in entry],
     )
 
 
@@ -176,7 +180,7 @@ def _edge(
     )
 
 
-def _predictions(graph: Graph, directory: Path) -> list[dict[str, Any]]:
+def _entries(graph: Graph, directory: Path) -> list[dict[str, Any]]:
     found = []
     for name in graph.nodes:
         path = journal_path(directory, name)

@@ -79,14 +79,21 @@ class OutFile:
                 raise cannot_write(self.path, error) from None
 
 
-def make_way(path: Path, overwrite: bool) -> None:
-    """See to it that there is no file at ``path``; raises RecordingError where there stays one."""
+def check_way(path: Path, overwrite: bool) -> bool:
+    """Tell whether there is a file at ``path`` that a new one would replace.
+
+    Raises RecordingError where there can be no new one: its folder is missing or may not be written
+    to, a file is there and ``overwrite`` is not set, or what is there is no file.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise RecordingError(f"{path}: {folder} is no folder that there is")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RecordingError(f"{path}: cannot be written: {folder} is a folder to read only")
     try:
         found = path.lstat()
     except FileNotFoundError:
-        if not path.parent.is_dir():
-            raise RecordingError(f"{path}: {path.parent} is no folder that there is") from None
-        return
+        return False
     except OSError as error:
         raise cannot_write(path, error) from None
     if stat.S_ISDIR(found.st_mode):
@@ -95,10 +102,16 @@ def make_way(path: Path, overwrite: bool) -> None:
         raise RecordingError(f"{path}: is there already; overwrite it or take another name")
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode)):
         raise RecordingError(f"{path}: is no regular file, expected a new file's name")
-    try:
-        path.unlink()
-    except OSError as error:
-        raise cannot_write(path, error) from None
+    return True
+
+
+def make_way(path: Path, overwrite: bool) -> None:
+    """Take away the file at ``path``, where there is one; raises RecordingError as above."""
+    if check_way(path, overwrite):
+        try:
+            path.unlink()
+        except OSError as error:
+            raise cannot_write(path, error) from None
 
 
 def cannot_write(path: Path, error: Exception) -> RecordingError:
