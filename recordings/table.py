@@ -31,6 +31,11 @@ class TableDecoder(Decoder):
         self.offset_us = 0
         self.cut = False
 
+    @property
+    def extent(self) -> int:
+        """Where a mark at the end of the file would be: a row."""
+        return self.length
+
     @abstractmethod
     def table(self, begin: int) -> AbstractContextManager[Callable[[int], Rows]]:
         """Return what gives the next n rows at each call, from row ``begin`` on."""
