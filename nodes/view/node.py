@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from nodes.view.display import check_display, platforms
 from nodes.view.scene import Scene
+from nodes.view.tracks.canvas import MODES, Mode, Show
+from nodes.view.tracks.ring import MOST_RECENT
 from nodes.view.truth import Truth
 from pipeline import (
     EventPacket,
@@ -24,7 +26,10 @@ from pipeline.clock import Clock, MonotonicClock
 from pipeline.errors import SettingError
 
 if TYPE_CHECKING:
+    from nodes.view.memory import Memory
     from nodes.view.window import Window
+
+_LONGEST_MS = 60_000
 
 
 class ViewSettings(Settings):
@@ -35,9 +40,43 @@ class ViewSettings(Settings):
         Annotated[float, Meta(gt=0, le=64)] | None,
         Meta(description="screen pixels for one of the sensor (none: as many as fit)"),
     ] = None
+    mode: Annotated[
+        Mode | None,
+        Meta(
+            description="how events are shown: fading (decay), by their age (surface), their number"
+            " (count), the last ones (last-n), those of a time (last-t); none: as last time"
+        ),
+    ] = None
     fade_ms: Annotated[
-        float, Meta(gt=0, le=60_000, description="event time in which an event fades to a third")
-    ] = 30.0
+        Annotated[float, Meta(gt=0, le=_LONGEST_MS)] | None,
+        Meta(description="event time in which an event fades to a third (none: as last time, 30)"),
+    ] = None
+    span_ms: Annotated[
+        Annotated[float, Meta(gt=0, le=_LONGEST_MS)] | None,
+        Meta(
+            description="accumulation time, event time, of surface, count and last-t (none: as last"
+            " time, 33)"
+        ),
+    ] = None
+    last_n: Annotated[
+        Annotated[int, Meta(ge=1, le=MOST_RECENT)] | None,
+        Meta(description="so many events are shown by last-n (none: as last time, 20,000)"),
+    ] = None
+    theme: Annotated[
+        Literal["system", "dark", "light"] | None,
+        Meta(description="the window's colours (none: as last time, at first the system's)"),
+    ] = None
+    palette: Annotated[
+        Literal["blue-orange", "blue-red", "green-magenta", "yellow-violet", "white-black"] | None,
+        Meta(description="the colours of ON and OFF (none: as last time, at first blue-orange)"),
+    ] = None
+    remember: Annotated[
+        bool | None,
+        Meta(
+            description="layout, look and modes are kept for the next run (none: where there is a"
+            " screen)"
+        ),
+    ] = None
     fps: Annotated[int, Meta(ge=1, le=240, description="most pictures a second")] = 60
     on_close: Annotated[
         Literal["stop", "continue"], Meta(description="closing the window ends the run, or not")
@@ -74,7 +113,7 @@ class View(Node):
         self, settings: Settings | None = None, *, clock: Clock | None = None, **values: object
     ) -> None:
         super().__init__(settings, **values)
-        self.scene = Scene(self.settings.fade_ms)
+        self.scene = Scene(_asked(self.settings, Show()))
         self.closed = False
         """The window was closed: packets are still taken, but nobody sees them."""
         self._clock = clock or MonotonicClock()
@@ -145,12 +184,18 @@ class View(Node):
         from nodes.view.qt import application
 
         app = application(platforms())
-        from PySide6 import QtCore
+        from PySide6 import QtCore, QtGui
 
+        from nodes.view.memory import Memory, standard_path
         from nodes.view.window import Window
 
         s = self.settings
-        window = Window(self.scene, s.title, s.fade_ms, s.scale)
+        remember = s.remember
+        if remember is None:
+            remember = QtGui.QGuiApplication.platformName() != "offscreen"
+        memory = Memory(standard_path() if remember else None)
+        self.scene.set_show(_asked(s, _remembered(memory)))
+        window = Window(self, memory)
         problems: list[BaseException] = []
 
         def frame() -> None:
@@ -194,3 +239,23 @@ class View(Node):
         if path is not None and not self._shot:
             self._shot = True
             window.save(path)
+
+
+def _asked(settings: ViewSettings, show: Show) -> Show:
+    """Return ``show`` with what the settings ask for."""
+    asked = {name: getattr(settings, name) for name in ("mode", "fade_ms", "span_ms", "last_n")}
+    return show._replace(**{name: value for name, value in asked.items() if value is not None})
+
+
+def _remembered(memory: Memory) -> Show:
+    """Return how events were shown last time; values that are none are left out."""
+    show = Show()
+    fade_ms = memory.value("events/fade_ms", show.fade_ms)
+    span_ms = memory.value("events/span_ms", show.span_ms)
+    last_n = memory.value("events/last_n", show.last_n)
+    return show._replace(
+        mode=cast(Mode, memory.value("events/mode", str(show.mode), MODES)),
+        fade_ms=fade_ms if 0 < fade_ms <= _LONGEST_MS else show.fade_ms,
+        span_ms=span_ms if 0 < span_ms <= _LONGEST_MS else show.span_ms,
+        last_n=last_n if 1 <= last_n <= MOST_RECENT else show.last_n,
+    )

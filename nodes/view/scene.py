@@ -6,36 +6,17 @@ Fed by the node's thread, looked at by the window's.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.view.drawing import Canvas
-from nodes.view.meter import Meter, Rates
+from nodes.view.tracks.canvas import Canvas, Show
+from nodes.view.tracks.meter import Meter, Rates
+from nodes.view.tracks.opinions import Course, Opinion, Opinions, Verdict
 from pipeline.packets import EventHeader, EventPacket, PredictionPacket, ReconstructionPacket
 
-_SILENT_NS = 2_000_000_000
-_RECENT = 24
-
-
-class Opinion(NamedTuple):
-    """What the network says after ``ms`` of its window of ``window_ms``.
-
-    ``counts`` [n_classes] i8 are the output spikes so far. ``since_ms`` is the moment from which
-    it has given this answer without a break; None before the first output spike.
-    """
-
-    classes: tuple[int, ...]
-    counts: NDArray[np.int64]
-    answer: int
-    label: int | None
-    sample: str | None
-    ms: float
-    window_ms: float
-    since_ms: float | None
-    final: bool
+__all__ = ["Course", "Moment", "Opinion", "Scene", "Seen", "Verdict"]
 
 
 class Seen(NamedTuple):
@@ -52,21 +33,14 @@ class Seen(NamedTuple):
     final: bool
 
 
-class Verdict(NamedTuple):
-    """A final answer beside the true class, where known."""
-
-    answer: int
-    label: int | None
-
-
 class Moment(NamedTuple):
     """What there is to say beside the picture, at one moment.
 
-    ``state`` is WAITING (nothing has come for a while), LIVE or ENDED; ``t_us`` the event time;
-    ``sensor`` its width and height in pixels, None before there is one.
+    ``t_us`` is the event time; ``sensor`` its width and height in pixels, None before there is
+    one; ``age_ms`` how long ago the newest event that is shown happened, None where that is
+    unknown (its source is on another host, or it was not born yet).
     """
 
-    state: str
     sample: str | None
     t_us: int
     sensor: tuple[int, int] | None
@@ -74,6 +48,7 @@ class Moment(NamedTuple):
     recent: tuple[Verdict, ...]
     right: int
     answered: int
+    age_ms: float | None = None
 
 
 class Scene:
@@ -82,37 +57,52 @@ class Scene:
     ``events_seen``, ``images_seen`` and ``words_seen`` grow with what is to be shown anew.
     """
 
-    def __init__(self, fade_ms: float = 30.0) -> None:
+    def __init__(self, show: Show | None = None) -> None:
         self._lock = threading.Lock()
-        self._canvas = Canvas(fade_ms)
+        self._canvas = Canvas(show)
         self._meter = Meter()
-        self._slots_told = 0
-        self._heard_ns: int | None = None
         self._sensor: tuple[int, int] | None = None
         self._shown: tuple[str | None, int | None] = (None, None)
-        self._opinion: Opinion | None = None
-        self._window: tuple[int, str | None] | None = None
-        self._recent: deque[Verdict] = deque(maxlen=_RECENT)
-        self._right = self._answered = 0
-        self._ended = False
+        self._opinions = Opinions()
+        self._born_ns = 0
         self._seen: Seen | None = None
+        self.heard_ns: int | None = None
+        """When something came last, of the monotonic clock; None before that."""
+        self.ended = False
         self.events_seen = 0
         self.images_seen = 0
-        self.words_seen = 0
+
+    @property
+    def words_seen(self) -> int:
+        """Grows with every opinion."""
+        return self._opinions.version
+
+    @property
+    def show(self) -> Show:
+        """How events are shown."""
+        return self._canvas.show
+
+    def set_show(self, show: Show) -> None:
+        """Show events in another way from now on."""
+        with self._lock:
+            if show != self._canvas.show:
+                self._canvas.set(show)
+                self.events_seen += 1
 
     def warm_up(self) -> None:
         """Compile what would else delay the first packet and the first picture."""
-        canvas = Canvas(1.0)
-        canvas.add(EventPacket(EventHeader(width=1, height=1, n=0), b""))
-        canvas.paint(np.empty((1, 1), np.uint32))
+        for mode in ("decay", "count", "last-n"):
+            canvas = Canvas(Show(mode=mode))
+            canvas.add(EventPacket(EventHeader(width=1, height=1, n=0), b""))
+            canvas.paint(np.empty((1, 1), np.uint32))
 
     def forget(self) -> None:
         """Forget the picture and the open window's opinions; not the score, nor the rates."""
         with self._lock:
             self._canvas.forget()
-            self._opinion = self._window = self._seen = None
+            self._opinions.forget()
+            self._seen = None
             self.events_seen += 1
-            self.words_seen += 1
 
     def add_events(self, packet: EventPacket, now_ns: int) -> None:
         """Take in a packet of events that came at ``now_ns`` of the monotonic clock.
@@ -127,8 +117,9 @@ class Scene:
                 self._canvas.forget()
             self._canvas.add(packet)
             self._sensor = (head.width, head.height)
+            self._born_ns = head.born_ns
             self._meter.count(now_ns, events=head.n, packets=1)
-            self._heard_ns = now_ns
+            self.heard_ns = now_ns
             self.events_seen += 1
 
     def add_prediction(self, packet: PredictionPacket, now_ns: int) -> None:
@@ -136,36 +127,10 @@ class Scene:
 
         An opinion says everything of its window, so a window that begins needs no mark.
         """
-        head = packet.header
-        counts = packet.counts.copy()
-        ms = (head.t_end - head.t_begin) / 1000
-        window = (head.t_begin, head.sample)
         with self._lock:
-            # Before the first output spike the answer is no more than the first of equals.
-            since = ms if counts.any() else None
-            before = self._opinion
-            if before and window == self._window and before.answer == head.answer:
-                since = since if before.since_ms is None else before.since_ms
-            self._window = window
-            self._opinion = Opinion(
-                head.classes,
-                counts,
-                head.answer,
-                head.label,
-                head.sample,
-                ms,
-                head.window_us / 1000,
-                since,
-                head.final,
-            )
-            if head.final:
-                self._recent.append(Verdict(head.answer, head.label))
-                if head.label is not None:
-                    self._answered += 1
-                    self._right += head.answer == head.label
+            self._opinions.add(packet)
             self._meter.count(now_ns, packets=1)
-            self._heard_ns = now_ns
-            self.words_seen += 1
+            self.heard_ns = now_ns
 
     def add_reconstruction(
         self, packet: ReconstructionPacket, truth: NDArray[np.float32] | None, now_ns: int
@@ -183,7 +148,7 @@ class Scene:
         with self._lock:
             self._seen = seen
             self._meter.count(now_ns, packets=1)
-            self._heard_ns = now_ns
+            self.heard_ns = now_ns
             self.images_seen += 1
 
     def seen(self) -> Seen | None:
@@ -192,40 +157,61 @@ class Scene:
 
     def end(self) -> None:
         """Note that nothing more will come."""
-        self._ended = True
+        self.ended = True
 
     def moment(self, now_ns: int) -> Moment:
         """Return what there is to say at ``now_ns`` of the monotonic clock."""
         with self._lock:
-            heard = self._heard_ns is not None and now_ns - self._heard_ns < _SILENT_NS
-            state = "ENDED" if self._ended else "LIVE" if heard else "WAITING"
+            opinions = self._opinions
+            age_ms = (now_ns - self._born_ns) / 1e6
             return Moment(
-                state,
                 self._shown[0],
                 self._canvas.now_us,
                 self._sensor,
-                self._opinion,
-                tuple(self._recent),
-                self._right,
-                self._answered,
+                opinions.now,
+                tuple(opinions.recent),
+                opinions.right,
+                opinions.answered,
+                # Clocks of two hosts differ: what lies in the future or before today is none.
+                age_ms if self._born_ns and 0 <= age_ms < 60_000 else None,
             )
 
-    def rates(self, now_ns: int, frames: int = 0) -> Rates | None:
-        """Count ``frames`` shown; return the rates where they are new, else None."""
+    def course(self) -> tuple[Opinion, Course] | None:
+        """Return the opinion of this moment and how its window's scores went; None before any."""
+        with self._lock:
+            course = self._opinions.course()
+            now = self._opinions.now
+            return None if course is None or now is None else (now, course)
+
+    def count_frame(self, now_ns: int, frames: int) -> None:
+        """Count ``frames`` shown at ``now_ns``; also where it is 0, for time goes on in silence."""
         with self._lock:
             self._meter.count(now_ns, frames=frames)
-            if self._meter.closed == self._slots_told:
-                return None
-            self._slots_told = self._meter.closed
+
+    @property
+    def slots(self) -> int:
+        """Grows with every part of a second that has passed: then there are new rates."""
+        return self._meter.closed
+
+    def rates(self) -> Rates:
+        """Return the rates of the last second, and the last seconds' event rate."""
+        with self._lock:
             return self._meter.rates()
 
-    def picture(self, out: NDArray[np.uint32] | None = None) -> NDArray[np.uint32]:
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the sensor that is drawn."""
+        return self._canvas.shape
+
+    def picture(self, out: NDArray[np.uint32] | None = None, shrink: int = 1) -> NDArray[np.uint32]:
         """Paint the picture of this moment of event time: ``[H, W] u4``, each 0xFFRRGGBB.
 
-        ``out`` is painted and returned where it has the sensor's size, else a new array is.
+        ``out`` is painted and returned where it has the right size, else a new array is. Each of
+        its pixels stands for ``shrink`` × ``shrink`` of the sensor's.
         """
         with self._lock:
-            if out is None or out.shape != self._canvas.shape:
-                out = np.empty(self._canvas.shape, np.uint32)
-            self._canvas.paint(out)
+            shape = self._canvas.shape_at(shrink)
+            if out is None or out.shape != shape:
+                out = np.empty(shape, np.uint32)
+            self._canvas.paint(out, shrink)
             return out

@@ -1,140 +1,314 @@
-"""The viewer's window: lays out the panels and gives each what has changed, and only that."""
+"""The viewer's window: holds the panels and gives each what has changed, and only that."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from nodes.view import theme
-from nodes.view.answer import Answer, Bars, Recent
-from nodes.view.image import Sight
-from nodes.view.picture import Picture
-from nodes.view.rates import Traffic
-from nodes.view.scene import Moment, Scene
+from nodes.view.dock import Dock, style_sheet
+from nodes.view.head import Head
+from nodes.view.memory import VERSION, Memory
+from nodes.view.menus import fill_view_menu
+from nodes.view.palette import DEFAULT, PALETTES, Scheme
+from nodes.view.panels.answer import Answer, Bars, Recent
+from nodes.view.panels.image import Reconstruction, Truth
+from nodes.view.panels.picture import Picture
+from nodes.view.panels.rates import Traffic
+from nodes.view.scene import Scene
+from nodes.view.tracks.canvas import Show
+from nodes.view.tracks.state import State, state_of
 from pipeline.errors import RetinaError
+from pipeline.status import NodeStatus
 
-_STATES = {"WAITING": theme.DIM, "LIVE": theme.RIGHT, "ENDED": theme.WARM}
-_STATE_HINT = "WAITING: nothing comes in; LIVE: packets come in; ENDED: the stream has ended"
-_MARGIN = 14
-_SIZE = QtCore.QSize(1120, 700)
+if TYPE_CHECKING:
+    from nodes.view.node import View
+
+THEMES = ("system", "dark", "light")
+Area = QtCore.Qt.DockWidgetArea
+
 _WORDS_NS = 40_000_000
-"""Words and bars change no more often than they can be read."""
+_STATUS_NS = 250_000_000
+_ZOOM = (0.7, 2.0)
 
 
-class Head(QtWidgets.QWidget):
-    """The title, and the state at its right."""
+class Window(QtWidgets.QMainWindow):
+    """The whole window.
 
-    def __init__(self, title: str) -> None:
+    ``closed`` turns true when the user closes it. ``told`` is emitted four times a second, after
+    ``statuses`` was brought up to date: what the other nodes say of themselves, by name.
+    """
+
+    told = QtCore.Signal()
+    looked = QtCore.Signal()
+    """The look has changed: colours or type."""
+
+    def __init__(self, node: View, memory: Memory) -> None:
         super().__init__()
-        self._title = title
-        self.state = "WAITING"
-        self.setToolTip(_STATE_HINT)
-        self.setFixedHeight(theme.line_height(12) + 6)
-
-    def tell(self, state: str) -> None:
-        """Show a state."""
-        if state != self.state:
-            self.state = state
-            self.update()
-
-    def paintEvent(self, event: QtGui.QPaintEvent) -> None:
-        """Paint title and state."""
-        painter = QtGui.QPainter(self)
-        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
-        room = QtCore.QRectF(self.rect()).adjusted(2, 0, -2, 0)
-        painter.setFont(theme.font(12, bold=True))
-        painter.setPen(theme.TEXT)
-        painter.drawText(room, theme.LEFT, self._title)
-        colour = _STATES[self.state]
-        painter.setFont(theme.font(theme.CAPTION, bold=True, spaced=True))
-        painter.setPen(colour)
-        painter.drawText(room, theme.RIGHTWARDS, self.state)
-        x = room.right() - painter.fontMetrics().horizontalAdvance(self.state) - 12
-        painter.setPen(QtCore.Qt.PenStyle.NoPen)
-        painter.setBrush(colour)
-        painter.drawEllipse(QtCore.QPointF(x, room.center().y()), 4, 4)
-        painter.end()
-
-
-class Window(QtWidgets.QWidget):
-    """The whole window; ``closed`` turns true when the user closes it."""
-
-    def __init__(self, scene: Scene, title: str, fade_ms: float, scale: float | None) -> None:
-        super().__init__()
+        self.node, self.scene, self.memory = node, node.scene, memory
         self.closed = False
-        self._scene = scene
-        self._events_seen = self._words_seen = -1
-        self._images_seen = 0
-        self._words_due_ns = 0
-        self._pixels = scene.picture()
-        self.setWindowTitle(title)
-        palette = self.palette()
-        palette.setColor(QtGui.QPalette.ColorRole.Window, theme.WINDOW)
-        self.setPalette(palette)
-        self.head = Head(title)
-        self.picture = Picture(scale, fade_ms)
-        self.sight = Sight(_MARGIN)
-        self.answer = Answer()
-        self.bars = Bars()
-        self.recent = Recent()
-        self.traffic = Traffic()
-        self._lay_out()
-        # The offscreen platform's screen is not one that a window must fit.
-        if QtGui.QGuiApplication.platformName() == "offscreen":
-            self.resize(_SIZE)
-        else:
-            self.resize(_SIZE.boundedTo(self.screen().availableGeometry().size()))
+        self.held = False
+        self.statuses: Mapping[str, NodeStatus] = {}
+        self.docks: dict[str, Dock] = {}
+        self._words_due_ns = self._status_due_ns = 0
+        self._theme = "system"
+        self._default: QtCore.QByteArray | None = None
+        self.setWindowTitle(node.settings.title)
+        self.setDockNestingEnabled(True)
+        self.setAnimated(False)
+        self.setTabPosition(Area.AllDockWidgetAreas, QtWidgets.QTabWidget.TabPosition.North)
+        self._begin_look()
+        self.view_menu = self.menuBar().addMenu("&View")
+        self.tools = QtWidgets.QToolBar("Tools")
+        self.head = Head()
+        self.picture = Picture(node.settings.scale)
+        self._foot = QtWidgets.QVBoxLayout()
+        self._build()
+        self._add_panels()
+        fill_view_menu(self, self.view_menu)
+        self.restyle()
+        self._default = self.saveState(VERSION)
+        self._restore()
 
-    def _lay_out(self) -> None:
-        right = QtWidgets.QVBoxLayout()
-        right.setSpacing(_MARGIN)
-        right.addWidget(self.answer)
-        right.addWidget(self.bars, 3)
-        right.addWidget(self.recent)
-        right.addWidget(self.traffic, 2)
-        both = QtWidgets.QHBoxLayout()
-        both.setSpacing(_MARGIN)
-        both.addWidget(self.picture, 8)
-        both.addWidget(self.sight, 4)
-        both.addLayout(right, 5)
-        everything = QtWidgets.QVBoxLayout(self)
-        everything.setContentsMargins(_MARGIN, 10, _MARGIN, _MARGIN)
-        everything.setSpacing(10)
-        everything.addWidget(self.head)
-        everything.addLayout(both, 1)
+    # How it is built.
+
+    def _begin_look(self) -> None:
+        asked, memory = self.node.settings, self.memory
+        self._theme = asked.theme or memory.value("look/theme", "system", THEMES)
+        palette = asked.palette or memory.value("look/palette", DEFAULT, PALETTES)
+        zoom = min(max(memory.value("look/zoom", 1.0), _ZOOM[0]), _ZOOM[1])
+        theme.use(self._scheme(), palette, zoom)
+        hints = QtGui.QGuiApplication.styleHints()
+        hints.colorSchemeChanged.connect(self._system_changed)
+        show = self.scene.show
+        self.scene.set_show(show._replace(scheme=theme.look().scheme, palette=palette))
+
+    def _build(self) -> None:
+        self.tools.setObjectName("tools")
+        self.tools.setMovable(False)
+        self._before_head = self.tools.addWidget(self.head)
+        self.addToolBar(self.tools)
+        centre = QtWidgets.QWidget()
+        layout = QtWidgets.QVBoxLayout(centre)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.picture, 1)
+        layout.addLayout(self._foot)
+        self.setCentralWidget(centre)
+
+    def _add_panels(self) -> None:
+        self.reconstruction, self.truth = Reconstruction(), Truth()
+        self.answer, self.bars, self.recent = Answer(), Bars(), Recent()
+        self.traffic = Traffic()
+        add = self.add_panel
+        add("image", "Reconstruction", self.reconstruction, when=Reconstruction.has_data)
+        add("answer", "Answer", self.answer, beside="image", when=Answer.has_data)
+        add("bars", "Output spikes", self.bars, below="answer", when=Bars.has_data)
+        add("recent", "Last answers", self.recent, below="bars", when=Recent.has_data)
+        add("rate", "Event rate", self.traffic, below="recent")
+        add("truth", "True image", self.truth, below="image", when=Truth.has_data)
+
+    def add_panel(
+        self,
+        name: str,
+        title: str,
+        widget: QtWidgets.QWidget,
+        area: QtCore.Qt.DockWidgetArea = Area.RightDockWidgetArea,
+        shown: bool = True,
+        *,
+        when: Callable[[Scene], bool] | None = None,
+        beside: str | None = None,
+        below: str | None = None,
+        behind: str | None = None,
+    ) -> Dock:
+        """Add a panel that can be moved and closed, is in the View menu and is remembered.
+
+        ``name`` is what it is remembered by, ``title`` what the user reads. ``shown``: at first;
+        ``when``: not before this says that there is something to see. It lies in ``area``, or
+        ``beside``, ``below`` or ``behind`` (as a tab) the panel of that name.
+
+        A widget may have ``refresh(scene, now_ns) -> bool``: called at every frame, or every
+        ``every_ms``, while the panel is on the screen; returns whether it has painted anything.
+        ``statuses(statuses, now_ns)``: called four times a second while it is on the screen.
+        ``restyle()``: called when colours or type have changed.
+        """
+        dock = Dock(name, title, widget, shown=shown, when=when)
+        self.addDockWidget(area, dock)
+        horizontal, vertical = QtCore.Qt.Orientation.Horizontal, QtCore.Qt.Orientation.Vertical
+        if beside is not None:
+            self.splitDockWidget(self.docks[beside], dock, horizontal)
+        elif below is not None:
+            self.splitDockWidget(self.docks[below], dock, vertical)
+        elif behind is not None:
+            self.tabifyDockWidget(self.docks[behind], dock)
+        self.docks[name] = dock
+        dock.settle(self.scene)
+        return dock
+
+    def add_tool(self, tool: QtGui.QAction | QtWidgets.QWidget) -> QtGui.QAction:
+        """Add an action or a widget to the tool bar, before the state; return its action."""
+        if isinstance(tool, QtWidgets.QWidget):
+            return self.tools.insertWidget(self._before_head, tool)
+        self.tools.insertAction(self._before_head, tool)
+        return tool
+
+    def add_below(self, widget: QtWidgets.QWidget) -> None:
+        """Put a widget below the picture, as wide as it: a time line, for one."""
+        self._foot.addWidget(widget)
+
+    # What is remembered.
+
+    def _restore(self) -> None:
+        memory = self.memory
+        size = QtCore.QSize(theme.em(70), theme.em(44))
+        # The offscreen platform's screen is not one that a window must fit.
+        if QtGui.QGuiApplication.platformName() != "offscreen":
+            size = size.boundedTo(self.screen().availableGeometry().size())
+        self.resize(size)
+        self._spread()
+        geometry, state = memory.layout("geometry"), memory.layout("state")
+        if geometry is not None:
+            self.restoreGeometry(geometry)
+        if state is not None:
+            self.restoreState(state, VERSION)
+        for dock in self.docks.values():
+            dock.wanted = memory.value(f"panels/{dock.name}", dock.wanted)
+            dock.settle(self.scene)
+        if memory.note:
+            self.statusBar().showMessage(memory.note, 10_000)
+
+    def _spread(self) -> None:
+        """Give the columns the widths that they have at first."""
+        horizontal, vertical = QtCore.Qt.Orientation.Horizontal, QtCore.Qt.Orientation.Vertical
+        docks = self.docks
+        columns = [docks["image"], docks["answer"]]
+        self.resizeDocks(columns, [theme.em(16), theme.em(19)], horizontal)
+        self.resizeDocks([docks["image"], docks["truth"]], [theme.em(20)] * 2, vertical)
+        column = [docks[name] for name in ("answer", "bars", "recent", "rate")]
+        self.resizeDocks(column, [theme.em(n) for n in (7, 14, 5, 12)], vertical)
+
+    def reset_layout(self) -> None:
+        """Put every panel where it is at first."""
+        if self._default is not None:
+            self.restoreState(self._default, VERSION)
+        for dock in self.docks.values():
+            dock.wanted, dock.called = dock.shown_at_first, False
+            dock.settle(self.scene)
+        self._spread()
+
+    def _keep(self) -> None:
+        self.memory.keep_layout("geometry", self.saveGeometry())
+        self.memory.keep_layout("state", self.saveState(VERSION))
+        for dock in self.docks.values():
+            self.memory.keep(f"panels/{dock.name}", dock.wanted)
+        self.memory.flush()
+
+    # How it looks.
+
+    def _scheme(self) -> Scheme:
+        if self._theme == "system":
+            return theme.system_scheme()
+        return "dark" if self._theme == "dark" else "light"
+
+    def _system_changed(self) -> None:
+        if not self.closed and self._theme == "system":
+            self.set_look()
+
+    @property
+    def theme(self) -> str:
+        """``system``, ``dark`` or ``light``."""
+        return self._theme
+
+    @property
+    def zoom(self) -> float:
+        """How much larger than usual all type is."""
+        return theme.zoom()
+
+    def set_look(
+        self, *, name: str | None = None, palette: str | None = None, zoom: float | None = None
+    ) -> None:
+        """Change the theme (one of ``THEMES``), the palette of ON and OFF, or the type's size."""
+        self._theme = name or self._theme
+        palette = palette or theme.look().palette
+        zoom = min(max(zoom or theme.zoom(), _ZOOM[0]), _ZOOM[1])
+        theme.use(self._scheme(), palette, zoom)
+        self.memory.keep("look/theme", self._theme)
+        self.memory.keep("look/palette", palette)
+        self.memory.keep("look/zoom", zoom)
+        self.set_show(self.scene.show._replace(scheme=theme.look().scheme, palette=palette))
+        self.restyle()
+
+    def restyle(self) -> None:
+        """Put the look of this moment into force."""
+        app = QtWidgets.QApplication.instance()
+        if isinstance(app, QtWidgets.QApplication):
+            theme.dress(app)
+        self.setStyleSheet(style_sheet())
+        gap = theme.em(0.45)
+        self.setContentsMargins(gap, 0, gap, gap)
+        self.picture.restyle()
+        for dock in self.docks.values():
+            dock.restyle()
+        self.looked.emit()
+        self.update()
+
+    def set_show(self, show: Show) -> None:
+        """Show events in another way from now on; it is remembered."""
+        self.scene.set_show(show)
+        for name in ("mode", "fade_ms", "span_ms", "last_n"):
+            self.memory.keep(f"events/{name}", getattr(show, name))
+        self.looked.emit()
+
+    # What happens at every frame.
+
+    def hold(self, held: bool) -> None:
+        """Hold the picture at this moment, or let it go on; the stream goes on in either case."""
+        self.held = held
+        self._words_due_ns = 0
 
     def refresh(self, now_ns: int, *, last: bool = False) -> None:
         """Show what is new at ``now_ns`` of the monotonic clock, if anything is.
 
         ``last``: show everything now, there will be no other time.
         """
-        scene = self._scene
-        picture = scene.events_seen != self._events_seen
-        words = scene.words_seen != self._words_seen and now_ns >= self._words_due_ns
-        if picture:
-            self._events_seen = scene.events_seen
-            self._pixels = scene.picture(self._pixels)
-            self.picture.pixels.show_pixels(self._pixels)
-        image = scene.images_seen != self._images_seen
-        if image:
-            self._images_seen = scene.images_seen
-            self.sight.tell(scene.seen())
-        rates = scene.rates(now_ns, frames=int(picture or image or words))
-        # Beside what has just come, also what comes of nothing coming: WAITING, rates of 0.
-        if words or last or rates is not None:
+        scene = self.scene
+        if now_ns >= self._status_due_ns or last:
+            self._status_due_ns = now_ns + _STATUS_NS
+            self._hear(now_ns)
+        if now_ns >= self._words_due_ns or last:
             self._words_due_ns = now_ns + _WORDS_NS
-            self._words_seen = scene.words_seen
-            self._tell(scene.moment(now_ns))
-        if rates is not None:
-            self.traffic.tell(rates)
+            self.head.tell(self.state(now_ns))
+            for dock in self.docks.values():
+                dock.settle(scene)
+        painted = False
+        if not self.held:
+            painted = self.picture.refresh(scene, now_ns)
+            for dock in self.docks.values():
+                painted |= dock.refresh(scene, now_ns, last=last)
+        scene.count_frame(now_ns, int(painted))
 
-    def _tell(self, moment: Moment) -> None:
-        self.head.tell(moment.state)
-        self.picture.tell(moment)
-        self.answer.tell(moment.opinion)
-        self.bars.tell(moment.opinion)
-        self.recent.tell(moment)
+    def _hear(self, now_ns: int) -> None:
+        statuses = dict(self.node.statuses())
+        statuses.pop(self.node.name, None)
+        self.statuses = statuses
+        for dock in self.docks.values():
+            tell = getattr(dock.panel, "statuses", None)
+            if tell is not None and dock.seen:
+                tell(statuses, now_ns)
+        self.told.emit()
+
+    def state(self, now_ns: int) -> State:
+        """Return what the viewer is at."""
+        scene = self.scene
+        return state_of(
+            now_ns,
+            scene.heard_ns,
+            self.statuses.values(),
+            ended=scene.ended,
+            held=self.held,
+        )
 
     def save(self, path: str) -> None:
         """Save a picture of the window; raises RetinaError where that cannot be."""
@@ -142,7 +316,9 @@ class Window(QtWidgets.QWidget):
             raise RetinaError(f"{Path(path)}: the picture of the window cannot be written there")
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
-        """Note that the window was closed."""
+        """Note that the window was closed, and remember how it was."""
+        if not self.closed:
+            self._keep()
         self.closed = True
         super().closeEvent(event)
 
@@ -151,6 +327,7 @@ class Window(QtWidgets.QWidget):
 
         Left to the garbage collector, it could be freed in another thread, which Qt does not bear.
         """
+        QtGui.QGuiApplication.styleHints().colorSchemeChanged.disconnect(self._system_changed)
         self.close()
         self.deleteLater()
         QtCore.QCoreApplication.sendPostedEvents(self, QtCore.QEvent.Type.DeferredDelete.value)

@@ -12,15 +12,17 @@ import pytest
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from nodes.source import Source
-from nodes.view.answer import accuracy_words, answer_words
-from nodes.view.drawing import GROUND, OFF, ON
 from nodes.view.node import View
-from nodes.view.rates import short
+from nodes.view.palette import DEFAULT, PALETTES
+from nodes.view.panels.answer import accuracy_words, answer_words
+from nodes.view.panels.rates import short
 from nodes.view.window import Window
 from pipeline import EventPacket, Packet, PredictionPacket
 from pipeline.errors import RetinaError, SettingError
 from pipeline.packets import EventHeader, PredictionHeader
 from tests.strategies import event_packet, events_of
+
+ON, OFF, GROUND = PALETTES[DEFAULT].dark
 
 
 @pytest.fixture(autouse=True)

@@ -8,14 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nodes.view.drawing import GROUND, MAX_PIXELS, OFF, ON
-from nodes.view.meter import SLOT_MS, SLOTS
+from nodes.view.palette import DEFAULT, PALETTES
 from nodes.view.scene import Scene
+from nodes.view.tracks.canvas import MAX_PIXELS, Show
+from nodes.view.tracks.meter import SLOT_MS, SLOTS
+from nodes.view.tracks.state import state_of
 from pipeline import EventPacket, PredictionPacket
 from pipeline.events import WIRE_EVENT
 from pipeline.packets import EventHeader, PredictionHeader
+from pipeline.status import NodeStatus
 from tests.strategies import ERA, event_packet, events_of
 
+ON, OFF, GROUND = PALETTES[DEFAULT].dark
 SECOND = 1_000_000_000
 
 
@@ -57,7 +61,7 @@ def dark(scene: Scene) -> bool:
 
 
 def test_fresh_events_have_their_colour_and_old_ones_fade() -> None:
-    scene = Scene(fade_ms=10)
+    scene = Scene(Show(fade_ms=10))
     scene.add_events(shot((1000, 3, 5, 1), (1000, 4, 5, 0), t_end=1001), 0)
     picture = colours(scene)
     assert picture.shape == (34, 34, 3)
@@ -100,7 +104,7 @@ def test_any_bytes_are_drawn_where_they_say_or_not_at_all(
 
 
 def test_an_event_that_claims_the_future_fades_like_the_packets_last() -> None:
-    scene = Scene(fade_ms=1)
+    scene = Scene(Show(fade_ms=1))
     wire = np.array([(2**32 - 1, 1, 2 << 1 | 1)], WIRE_EVENT)
     head = EventHeader(t_begin=0, t_end=1000, width=4, height=4, n=1)
     scene.add_events(EventPacket(head, wire), 0)
@@ -157,7 +161,7 @@ def test_the_score_counts_final_answers_with_a_label() -> None:
     assert (moment.right, moment.answered) == (1, 2)
     assert moment.recent == ((3, 3), (4, 3), (5, None))
     scene.forget()
-    assert scene.moment(0)[4:] == (None, *moment[5:])
+    assert scene.moment(0)[3:] == (None, *moment[4:])
 
 
 def test_an_answer_stands_since_it_took_the_lead() -> None:
@@ -183,26 +187,32 @@ def test_rates_are_of_wall_time_and_fall_to_zero_in_silence() -> None:
     scene = Scene()
     for k in range(8):
         scene.add_events(shot(*[(1, 1, 1, 1)] * 100), k * SECOND // 8)
-    rates = scene.rates(SECOND)
-    assert rates is not None
+    scene.count_frame(SECOND, 0)
+    rates = scene.rates()
     assert (rates.events, rates.packets, rates.frames) == (800, 8, 0)
     assert rates.history == [800] * (1000 // SLOT_MS)
-    assert scene.rates(SECOND + 1, frames=1) is None
-    rates = scene.rates(2 * SECOND, frames=1)
-    assert rates is not None
+    slots = scene.slots
+    scene.count_frame(SECOND + 1, 1)
+    assert scene.slots == slots
+    scene.count_frame(2 * SECOND, 1)
+    assert scene.slots > slots
+    rates = scene.rates()
     assert (rates.events, rates.frames) == (0, 1)
-    rates = scene.rates(3600 * SECOND)
-    assert rates is not None
-    assert rates.history == [0] * SLOTS
+    scene.count_frame(3600 * SECOND, 0)
+    assert scene.rates().history == [0] * SLOTS
 
 
-def test_the_state_is_told() -> None:
+def test_silence_is_told() -> None:
     scene = Scene()
-    assert scene.moment(0).state == "WAITING"
+
+    def state(now_ns: int) -> str:
+        return state_of(now_ns, scene.heard_ns, [NodeStatus(name="source")], ended=scene.ended).name
+
+    assert state(0) == "WAITING"
     scene.add_events(shot(), SECOND)
-    assert scene.moment(2 * SECOND).state == "LIVE"
-    assert scene.moment(4 * SECOND).state == "WAITING"
+    assert state(2 * SECOND) == "LIVE"
+    assert state(4 * SECOND) == "STALLED"
     scene.add_prediction(opinion(3), 4 * SECOND)
-    assert scene.moment(4 * SECOND).state == "LIVE"
+    assert state(4 * SECOND) == "LIVE"
     scene.end()
-    assert scene.moment(4 * SECOND).state == "ENDED"
+    assert state(4 * SECOND) == "ENDED"

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
-from PySide6 import QtGui
+from PySide6 import QtCore, QtGui
 
 from models import images
-from nodes.view.drawing import grey
 from nodes.view.node import View
+from nodes.view.tracks.canvas import grey
 from nodes.view.truth import Truth
 from nodes.view.window import Window
 from pipeline import ReconstructionPacket
@@ -47,12 +47,12 @@ def test_the_image_and_the_true_one_stand_beside_the_events(tmp_path: Path) -> N
     places: list[tuple[tuple[int, int], int]] = []
 
     def look(window: Window) -> None:
-        sight = window.sight
-        assert sight.isVisible()
-        assert sight.truth.isVisible()
-        assert sight.reconstruction.note == "120 of 300 ms"
-        assert sight.mapTo(window, sight.rect().topLeft()).x() > window.picture.geometry().right()
-        for card, pixels in ((sight.reconstruction, RAMP), (sight.truth, truth)):
+        assert window.reconstruction.isVisible()
+        assert window.truth.isVisible()
+        assert window.reconstruction.note == "120 of 300 ms"
+        edge = window.picture.mapTo(window, window.picture.rect().topRight()).x()
+        assert window.reconstruction.mapTo(window, QtCore.QPoint(0, 0)).x() > edge
+        for card, pixels in ((window.reconstruction, RAMP), (window.truth, truth)):
             target = card.pixels.target()
             side = target.width() / 28
             assert side == int(side) >= 4
@@ -72,13 +72,13 @@ def test_the_image_and_the_true_one_stand_beside_the_events(tmp_path: Path) -> N
 
 def test_without_reconstructions_nothing_of_them_is_seen() -> None:
     show(View(targets="samples"), [events(sample=SAMPLE)],
-         lambda window: _equal(window.sight.isVisible(), False))  # fmt: skip
+         lambda window: _equal(window.reconstruction.isVisible(), False))  # fmt: skip
 
 
 def test_the_true_image_goes_with_its_sample() -> None:
     def look(window: Window) -> None:
-        assert window.sight.isVisible()
-        assert not window.sight.truth.isVisible()
+        assert window.reconstruction.isVisible()
+        assert not window.truth.isVisible()
 
     show(View(targets="samples"), [image(RAMP), image(RAMP, "Test/5/99999.bin")], look)
     show(View(), [image(RAMP)], look)
@@ -101,7 +101,7 @@ def test_the_scene_keeps_the_last_image_and_forgets_it() -> None:
     np.testing.assert_array_equal(seen.pixels, 1 - RAMP)
     assert (seen.ms, seen.window_ms, seen.final, seen.truth) == (40, 300, False, None)
     assert view.scene.images_seen == 2
-    assert view.scene.moment(view._clock.now_ns()).state == "LIVE"
+    assert view.scene.heard_ns is not None
     view.reset()
     assert view.scene.seen() is None
     view.stop()

@@ -1,0 +1,1 @@
+"""What the viewer keeps of each kind of packet, without Qt."""

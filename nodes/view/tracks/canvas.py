@@ -1,0 +1,215 @@
+"""The picture of the events: what is kept of them, and the ways in which it is shown.
+
+Each pixel remembers its last event: a time surface (Lagorce et al., "HOTS", IEEE TPAMI 2017,
+eq. 2). ``decay`` shows it as exp(-age / fade) between the ground's colour and the polarity's,
+``surface`` its age alone, ``last-t`` whatever is younger than the accumulation time. ``count`` and
+``last-n`` need a ring of the last events besides, kept only while they are shown. To take in
+events costs as much as there are events; pixels are visited only when a picture is painted, and
+what it shows depends on event time alone, not on how often that is.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodes.view.palette import DEFAULT, PALETTES, Colour, Inks, Scheme, ages
+from nodes.view.tracks import kernels
+from nodes.view.tracks.ring import Ring
+from pipeline.packets import EventPacket
+
+Mode = Literal["decay", "surface", "count", "last-n", "last-t"]
+
+MODES: dict[str, str] = {
+    "decay": "ON and OFF, each pixel's last event fading with its age",
+    "surface": "time surface: the age of each pixel's last event",
+    "count": "count: how many events each pixel has had within the accumulation time",
+    "last-n": "the last N events, however long they took",
+    "last-t": "the events of the accumulation time, without fading",
+}
+assert tuple(MODES) == get_args(Mode)
+
+MAX_PIXELS = 2**25
+"""A larger sensor is not drawn: its header is more likely a lie than a camera."""
+
+_NEVER = -(2**61)
+_STEPS = 256
+_DARK = 6
+"""After so many fade times an event is not seen any more: exp(-6) of 240 is less than 1."""
+
+
+class Show(NamedTuple):
+    """How events are shown.
+
+    ``fade_ms`` is the time constant of ``decay``, ``span_ms`` the accumulation time of ``surface``,
+    ``count`` and ``last-t``, both event time; ``last_n`` the number of events of ``last-n``.
+    """
+
+    mode: Mode = "decay"
+    fade_ms: float = 30.0
+    span_ms: float = 33.0
+    last_n: int = 20_000
+    palette: str = DEFAULT
+    scheme: Scheme = "dark"
+
+    @property
+    def inks(self) -> Inks:
+        """The colours of ON, OFF and the ground."""
+        return PALETTES[self.palette].inks(self.scheme)
+
+    @property
+    def words(self) -> str:
+        """What the picture shows, in a few words with units."""
+        return {
+            "decay": f"fade {self.fade_ms:g} ms",
+            "surface": f"age up to {self.span_ms:g} ms",
+            "count": f"count in {self.span_ms:g} ms",
+            "last-n": f"last {self.last_n:,} events",
+            "last-t": f"last {self.span_ms:g} ms",
+        }[self.mode]
+
+
+def packed(colours: NDArray[np.float64]) -> NDArray[np.uint32]:
+    """Return ``colours`` [n, 3], red, green and blue of 0 to 255, as [n] u4, each 0xFFRRGGBB."""
+    weights = np.array([1 << 16, 1 << 8, 1], np.int64)
+    return (0xFF000000 + np.round(colours).astype(np.int64) @ weights).astype(np.uint32)
+
+
+def _mixes(colour: Colour, ground: Colour, share: NDArray[np.float64]) -> NDArray[np.uint32]:
+    below, above = np.array(ground, float), np.array(colour, float)
+    return packed(below + share[:, None] * (above - below))
+
+
+def _table(show: Show) -> NDArray[np.uint32]:
+    """Return the colours ``[2, steps] u4`` of OFF and ON by age, from fresh to unseen."""
+    on, off, ground = show.inks
+    if show.mode == "surface":
+        stops = np.array(ages(show.scheme), float)
+        at = np.linspace(0, 1, len(stops))
+        where = np.linspace(0, 1, _STEPS)
+        row = packed(np.stack([np.interp(where, at, stops[:, k]) for k in range(3)], 1))
+        row[-1] = packed(np.array([ground], float))[0]
+        return np.stack([row, row])
+    share = np.ones(_STEPS) if show.mode == "last-t" else np.exp(-np.linspace(0, _DARK, _STEPS))
+    share[-1] = 0
+    return np.stack([_mixes(colour, ground, share) for colour in (off, on)])
+
+
+def grey(pixels: NDArray[np.float32]) -> NDArray[np.uint32]:
+    """Return intensities ``[H, W]`` in [0, 1] as an image ``[H, W] u4``, each 0xFFRRGGBB."""
+    level = np.round(pixels * np.float32(255)).astype(np.uint32)
+    return np.uint32(0xFF000000) | level * np.uint32(0x010101)
+
+
+class Canvas:
+    """The picture of one sensor; its owner keeps threads apart."""
+
+    def __init__(self, show: Show | None = None) -> None:
+        self._stamps: NDArray[np.int64] = np.full((1, 1), _NEVER, np.int64)
+        self._small = self._stamps
+        self._ring: Ring | None = None
+        self._full = 0.0
+        self._begun = False
+        self._epoch = self._now = 0
+        self.set(show or Show())
+
+    @property
+    def show(self) -> Show:
+        """How events are shown."""
+        return self._show
+
+    @property
+    def now_us(self) -> int:
+        """The event time that the picture shows, in µs; 0 where there is none yet."""
+        return self._now
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self._stamps.shape
+
+    def set(self, show: Show) -> None:
+        """Show events in another way from now on; what is kept already is shown so at once."""
+        self._show = show
+        self._table = _table(show)
+        fade = show.mode == "decay"
+        self._dark_us = max(1, round(1000 * (show.fade_ms * _DARK if fade else show.span_ms)))
+        on, off, ground = show.inks
+        self._inks = np.array([off, on, ground], np.float32)
+        self._packed = packed(self._inks.astype(np.float64))
+        self._full = 0.0
+        last_n = show.last_n if show.mode == "last-n" else None
+        if show.mode not in ("count", "last-n"):
+            self._ring = None
+        elif self._ring is None or (self._ring.last_n, self._ring.span_us) != (
+            last_n,
+            self._dark_us,
+        ):
+            self._ring = Ring(self.shape, self._dark_us, last_n)
+
+    def forget(self) -> None:
+        """Turn every pixel dark."""
+        self._stamps.fill(_NEVER)
+        self._begun = False
+        if self._ring is not None:
+            self._ring.forget()
+
+    def add(self, packet: EventPacket) -> None:
+        """Take in a packet's events; where time or the sensor jump, begin anew.
+
+        Events outside the sensor are left out, those that claim to lie after the packet's end
+        count as its last. A sensor of more than ``MAX_PIXELS`` leaves the picture as it is.
+        """
+        head = packet.header
+        if head.width * head.height > MAX_PIXELS:
+            return
+        if self._stamps.shape != (head.height, head.width):
+            self._stamps = np.full((head.height, head.width), _NEVER, np.int64)
+            self._begun = False
+            if self._ring is not None:
+                self._ring.resize(self.shape)
+        # So no difference of times overflows, and after a long gap nothing would be seen anyway.
+        if self._begun and not self._now <= head.t_end <= self._now + 2**40:
+            self.forget()
+        if not self._begun:
+            self._begun = True
+            self._epoch = head.t_begin
+        # Kernels want their buffer aligned, which a frame off the wire need not be.
+        words = np.require(packet.wire, requirements=["A"]).view(np.int64)
+        begin, span = head.t_begin - self._epoch, head.t_end - head.t_begin
+        kernels.mark(words, begin, span, self._stamps)
+        if self._ring is not None:
+            self._ring.add(words, begin, span)
+        self._now = head.t_end
+
+    def shape_at(self, shrink: int) -> tuple[int, int]:
+        """Return height and width of a picture whose pixels stand for ``shrink`` × ``shrink``."""
+        height, width = self._stamps.shape
+        return -(-height // shrink), -(-width // shrink)
+
+    def paint(self, out: NDArray[np.uint32], shrink: int = 1) -> None:
+        """Paint the picture of this moment into ``out`` [H, W] u4, each 0xFFRRGGBB.
+
+        ``out`` has the shape ``shape_at(shrink)``. Where the screen has fewer pixels than the
+        sensor, a picture that is shrunk here keeps events that would else fall between them.
+        """
+        now, ring = self._now - self._epoch, self._ring
+        if ring is not None and ring.last_n is None:
+            ring.expire(now)
+            full = self._full or 3.0
+            mean = kernels.paint_counts(ring.counts, shrink, full, self._inks, out)
+            # Follows slowly, so that brightness does not flicker with the rate.
+            self._full = max(1.0, full + 0.2 * (3 * mean - full)) if mean else full
+            return
+        if ring is not None:
+            kernels.paint_last(self._stamps, ring.counts, shrink, self._packed, out)
+            return
+        stamps = self._stamps
+        if shrink > 1:
+            if self._small.shape != out.shape:
+                self._small = np.empty(out.shape, np.int64)
+            kernels.newest(stamps, shrink, self._small)
+            stamps = self._small
+        kernels.paint_ages(stamps, now, self._dark_us, self._table, out)
