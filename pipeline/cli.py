@@ -151,11 +151,16 @@ def _mount() -> None:
     from models.evaluate_cli import evaluate
     from models.models_cli import models_app
     from models.simulate_cli import simulate
+    from nodes.camera.cli import devices, virtual_camera
+    from nodes.doctor.cli import doctor
 
     app.add_typer(train_app, name="train", help="Train a model.")
     app.command()(evaluate)
     app.command()(simulate)
     app.add_typer(models_app, name="models")
+    app.command()(devices)
+    app.command("virtual-camera")(virtual_camera)
+    app.command()(doctor)
 
 
 @app.command()

@@ -15,6 +15,7 @@ A graph is TOML::
     [nodes.bins]
     group = "front"        # nodes of one group share a process
     listen = ["tcp://127.0.0.1:5555"]   # further addresses at which others may take the output
+    control = false        # nobody may change this node while it runs; at the top of the file: any
 
 Everything is checked before anything runs; each mistake is one line with file, key and value.
 """
@@ -37,8 +38,8 @@ from pipeline.kinds import find, located
 from pipeline.node import Node, Settings, SourceNode
 from pipeline.settings import checked, settings_from
 
-_TOP = ("name", "description", "nodes", "edges", "keys", "insecure")
-_RESERVED = ("kind", "group", "listen")
+_TOP = ("name", "description", "nodes", "edges", "keys", "insecure", "control")
+_RESERVED = ("kind", "group", "listen", "control")
 _EDGE = ("from", "to", "policy", "window", "capacity")
 
 
@@ -53,6 +54,8 @@ class NodeSpec:
     values: Mapping[str, Any]
     group: str | None = None
     listen: tuple[str, ...] = ()
+    control: bool = True
+    """Whether it may be changed while it runs, and passes on what others are asked for."""
 
     @property
     def is_source(self) -> bool:
@@ -145,9 +148,10 @@ def build(data: Mapping[str, Any], where: str, overrides: Iterable[str] = ()) ->
     if not isinstance(tables, dict) or not tables:
         raise GraphError(f"{where}: no nodes: give each a table [nodes.NAME]")
     security = _security(data, where)
+    control = _truth(data, "control", True, where)
     settings: dict[str, dict[str, Any]] = _overrides(overrides, tables)
     nodes = {
-        name: _node(name, table, settings.get(name, {}), where, security)
+        name: _node(name, table, settings.get(name, {}), where, security, control)
         for name, table in tables.items()
     }
     edges = _edges(data.get("edges", []), nodes, where)
@@ -171,12 +175,17 @@ def _only(table: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
 
 
 def _security(data: Mapping[str, Any], where: str) -> Security:
-    keys, insecure = data.get("keys"), data.get("insecure", False)
+    keys, insecure = data.get("keys"), _truth(data, "insecure", False, where)
     if keys is not None and not isinstance(keys, str):
         raise GraphError(f"{where}: keys = {keys!r} is not the path of a folder")
-    if not isinstance(insecure, bool):
-        raise GraphError(f"{where}: insecure = {insecure!r} is not true or false")
     return Security(keys=keys, insecure=insecure)
+
+
+def _truth(table: Mapping[str, Any], key: str, default: bool, where: str) -> bool:
+    value = table.get(key, default)
+    if not isinstance(value, bool):
+        raise GraphError(f"{where}: {key} = {value!r} is not true or false")
+    return value
 
 
 def parse_setting(text: str) -> tuple[str, str]:
@@ -212,6 +221,7 @@ def _node(
     changed: Mapping[str, Any],
     where: str,
     security: Security,
+    control: bool,
 ) -> NodeSpec:
     here = f"{where}: node '{name}'"
     if not isinstance(table, dict):
@@ -237,13 +247,14 @@ def _node(
             check_endpoint(endpoint, security)
         except ChannelError as error:
             raise GraphError(f"{here}: {error}") from None
+    control = _truth(table, "control", True, here) and control
     kind = located(kind, Path(where).parent)
     cls = find(kind, here)
     values = {key: value for key, value in table.items() if key not in _RESERVED}
     values |= checked(cls.settings_type, changed, f"--set {name}", text=True)
     settings = settings_from(cls.settings_type, values, here)
     cls = cls.variant(settings)
-    return NodeSpec(name, kind, cls, settings, values, group, tuple(listen))
+    return NodeSpec(name, kind, cls, settings, values, group, tuple(listen), control)
 
 
 def _edges(tables: Any, nodes: Mapping[str, NodeSpec], where: str) -> list[EdgeSpec]:

@@ -289,6 +289,7 @@ class Launcher:
                         Output(edge.target, edge.policy, edge.capacity, list(edge.kinds))
                         for edge in outputs
                     ],
+                    spec.control,
                 )
             )
         return Assignment(

@@ -31,7 +31,7 @@ from pipeline.memory import keep_freed_memory
 from pipeline.node import Node
 from pipeline.packets import KINDS
 from pipeline.runtime import Control, Runner
-from pipeline.settings import settings_from
+from pipeline.tuned import Tuned
 
 EXIT_CRASH = 70
 EXIT_REFUSED = 71
@@ -68,6 +68,7 @@ class Part(msgspec.Struct):
     endpoints: list[str]
     inputs: list[Input]
     outputs: list[Output]
+    control: bool = True
 
 
 class Assignment(msgspec.Struct):
@@ -110,6 +111,7 @@ class _Process:
         self.control = Control()
         self.orphaned = False
         self.failure: Failure | None = None
+        self._tuned: dict[str, Tuned] = {}
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.done = threading.Event()
 
@@ -205,7 +207,8 @@ class _Process:
 
     def _build(self, part: Part) -> tuple[Node, Part]:
         cls = find(part.kind, part.name)
-        settings = settings_from(cls.settings_type, part.values, part.name)
+        tuned = self._tuned[part.name] = Tuned(self.directory, part.name)
+        settings = tuned.settings(cls.settings_type, part.values)
         node = cls.variant(settings)(settings)
         node.name = part.name
         journal = journal_path(self.directory, part.name)
@@ -257,6 +260,9 @@ class _Process:
             self.control,
             alone=len(self.assignment.parts) == 1,
             say=lambda line: print(line, file=sys.stderr, flush=True),
+            obeys=part.control,
+            directory=self.directory,
+            tuned=self._tuned[part.name],
         )
 
 

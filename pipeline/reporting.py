@@ -58,6 +58,7 @@ def _fact(value: object) -> str | int | float:
 def _settings(node: Node, refused: Mapping[str, str]) -> list[SettingStatus]:
     values: dict[str, Any] = msgspec.structs.asdict(node.settings)
     actual = node.actual()
+    kind: type[Settings] = type(node.settings)
     found = [
         SettingStatus(
             name,
@@ -68,7 +69,7 @@ def _settings(node: Node, refused: Mapping[str, str]) -> list[SettingStatus]:
             live=name in node.live,
             refused=refused.get(name, "")[:_TEXT],
         )
-        for name, may_be, meaning in _described(type(node.settings))
+        for name, may_be, meaning in _described(kind)
     ]
     found += [
         SettingStatus(name[:_WORD], "", text_of(value)[:_TEXT])

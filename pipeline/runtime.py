@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import zmq
@@ -20,6 +19,8 @@ from pipeline.memory import spare_collector
 from pipeline.node import Node, SourceNode
 from pipeline.pacing import Pacer, wait_until
 from pipeline.packets import Packet
+from pipeline.plane import Plane
+from pipeline.tuned import Tuned
 
 _PACKETS_OUT = int(NodeSlot.PACKETS_OUT)
 _EVENTS_OUT = int(NodeSlot.EVENTS_OUT)
@@ -29,6 +30,9 @@ _BREATH_MS = 2
 _TURN = 16
 _USAGE_NS = 250_000_000
 _COMPLAINT_NS = 1_000_000_000
+_ATTEND_NS = 20_000_000
+_HELD_MS = 10
+_AT_ONCE = float("inf")
 
 
 class Control:
@@ -62,7 +66,16 @@ class Runner:
         alone: bool = True,
         say: Callable[[str], None] = print,
         wait_for_consumer: bool = False,
+        obeys: bool = True,
+        directory: Path | None = None,
+        tuned: Tuned | None = None,
     ) -> None:
+        """Put a runtime around ``node``.
+
+        obeys       it may be asked to change (``control`` of the graph file)
+        directory   the run's, where the other nodes' boards lie
+        tuned       keeps the settings that are changed, for a successor
+        """
         self.node = node
         self.inlets = list(inlets)
         self.outlet = outlet
@@ -74,6 +87,19 @@ class Runner:
         self._wait_for_consumer = wait_for_consumer
         self._next_usage_ns = 0
         self._next_complaint_ns = 0
+        self._next_attend_ns = 0
+        self._speed: float | None = None
+        self._pacer = Pacer(_AT_ONCE, self._clock)
+        self.plane = Plane(
+            node,
+            self.inlets,
+            outlet,
+            board,
+            clock=self._clock,
+            control=obeys,
+            directory=directory,
+            tuned=tuned,
+        )
 
     def run(self) -> None:
         """Open the node, run it to its end and close it; the channels take leave properly.
@@ -88,6 +114,8 @@ class Runner:
         farewell = False
         try:
             node.start()
+            # A sink too may have begun something that its successor must know of.
+            board[NodeSlot.CURSOR] = node.cursor
             spare_collector()
             board[NodeSlot.STATE] = State.RUNNING
             if isinstance(node, SourceNode):
@@ -105,10 +133,11 @@ class Runner:
             if self.outlet is not None:
                 self.outlet.close()
             self._usage(force=True)
+            self.plane.close()
             board[NodeSlot.STATE] = State.ENDED
 
     def _run_source(self, node: SourceNode) -> None:
-        control, clock, outlet = self.control, self._clock, self.outlet
+        control, outlet, plane = self.control, self.outlet, self.plane
 
         def over() -> bool:
             return control.drain.is_set() or control.stop.is_set()
@@ -118,41 +147,70 @@ class Runner:
                 outlet.service(ms)
             else:
                 time.sleep(ms / 1000)
+                plane.gossip()
+            plane.obey()
 
         while not control.go.wait(0) and not over():
             serve(10)
         while self._wait_for_consumer and outlet is not None and not outlet.has_consumer:
             if over():
                 return
-            outlet.service(_POLL_MS)
-        speed = node.speed
-        pacer = Pacer(float("inf") if speed is None else speed, clock)
-        paced = speed is not None and speed != float("inf")
-        hurried = speed == float("inf")
+            serve(_POLL_MS)
         cells = self.board.cells
         node.stopping = over
         node.wait = serve
-        # A source that is left in the middle lets go of what it holds at once.
-        with contextlib.ExitStack() as stack:
-            packets = node.produce()
-            if isinstance(packets, Generator):
-                stack.enter_context(contextlib.closing(packets))
-            for packet in packets:
-                now = due = clock.now_ns()
-                if paced:
-                    due = pacer.due_ns(packet.header)
-                    if not wait_until(due, clock, serve, over):
-                        break
-                if over():
-                    break
-                if not packet.header.born_ns:
-                    packet.header.born_ns = due
-                self._send(node.stamp(packet))
-                if outlet is not None and not hurried:
-                    outlet.flush()
-                cells[_CURSOR] = node.cursor
-                if now > self._next_usage_ns:
-                    self._usage()
+        for packet in node.stream():
+            due = self._due_ns(node, packet, serve, over)
+            if over():
+                break
+            if due is None:
+                continue
+            if not packet.header.born_ns:
+                packet.header.born_ns = due
+            self._send(node.stamp(packet))
+            if outlet is not None and node.speed != _AT_ONCE:
+                outlet.flush()
+            cells[_CURSOR] = node.cursor
+            self._attend()
+
+    def _due_ns(
+        self,
+        node: SourceNode,
+        packet: Packet,
+        serve: Callable[[int], None],
+        over: Callable[[], bool],
+    ) -> int | None:
+        """Wait until a packet may leave; return when it was due, None where it is not to leave."""
+        clock = self._clock
+
+        def changed() -> bool:
+            return over() or node.jumped or node.paused or node.speed != self._speed
+
+        while True:
+            while node.held() and not over():
+                serve(_HELD_MS)
+            if node.jumped or over():
+                return None
+            if node.speed != self._speed:
+                self._speed = node.speed
+                self._pacer = Pacer(_AT_ONCE if self._speed is None else self._speed, clock)
+            if node.paused or self._speed is None or self._speed == _AT_ONCE:
+                return clock.now_ns()
+            due = self._pacer.due_ns(packet.header)
+            if wait_until(due, clock, serve, changed):
+                return due
+
+    def _attend(self) -> None:
+        """Hear and say what goes beside the packets, now and then; obey between two packets."""
+        now = self._clock.now_ns()
+        if now < self._next_attend_ns:
+            return
+        self._next_attend_ns = now + _ATTEND_NS
+        if self.outlet is not None:
+            self.outlet.service(0)
+        self.plane.gossip()
+        self.plane.obey()
+        self._usage()
 
     def _run_transformer(self) -> None:
         control, node = self.control, self.node
@@ -163,8 +221,9 @@ class Runner:
             poller.register(self.outlet.socket, zmq.POLLIN)
         open_inlets = list(self.inlets)
         while open_inlets and not control.stop.is_set():
-            if not self._turn(open_inlets):
-                self._usage()
+            busy = self._turn(open_inlets)
+            self._attend()
+            if not busy:
                 self._rest(poller, open_inlets)
         if not control.stop.is_set():
             for packet in node.finish():
@@ -192,8 +251,7 @@ class Runner:
             if self.outlet is not None:
                 self.outlet.flush()
             inlet.done_all(taken)
-        if busy:
-            self._usage()
+            self.board.cells[_CURSOR] = node.cursor
         return busy
 
     def _rest(self, poller: zmq.Poller, open_inlets: list[Inlet]) -> None:

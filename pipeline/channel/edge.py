@@ -22,8 +22,8 @@ _IN_PLACE = 1 << 18
 _BYTES_UNDER_WAY = 1 << 23
 """So much may be under way to a consumer, whatever its window: more would only leave the cache."""
 
-Frames: TypeAlias = tuple[tuple[Any, ...], int]
-"""The frames of a packet and its number of events."""
+Frames: TypeAlias = tuple[tuple[Any, ...], int, int]
+"""The frames of a packet, its number of events and the event time at which it begins, in µs."""
 
 
 class Edge:
@@ -57,11 +57,16 @@ class Edge:
         self.under_way: deque[Frames] = deque()
         self.waiting: deque[Frames] = deque()
         self.left = False
+        self.heard_ns = 0
+        """When the consumer last said anything."""
 
     @classmethod
     def from_hello(cls, hello: Hello, board: Board, direction: int) -> Edge:
-        """Open an edge to a consumer that no graph announced."""
-        edge = board.edge(hello.name, direction)
+        """Open an edge to a consumer that no graph announced.
+
+        Who takes no packets only watches: nothing of it needs to outlive this process.
+        """
+        edge = (board if hello.kinds else Board()).edge(hello.name, direction)
         return cls(
             hello.name,
             hello.policy,
@@ -91,6 +96,12 @@ class Edge:
             - board[EdgeSlot.DELIVERED_PACKETS]
             - board[EdgeSlot.DROPPED_PACKETS]
         )
+
+    @property
+    def backlog_us(self) -> int:
+        """Event time that was sent and is, as far as it is known here, not taken."""
+        oldest = next(iter(self.under_way or self.waiting), None)
+        return 0 if oldest is None else max(0, self.board[EdgeSlot.SENT_T] - oldest[2])
 
     def count_sent(self, events: int, t_end: int) -> None:
         """Count a packet as sent on this edge."""
@@ -206,7 +217,7 @@ class Edge:
         """Send again whatever is under way; a consumer ignores what it has already had."""
         self._batch.clear()
         self._batch_bytes = 0
-        for frames, _ in list(self.under_way):
+        for frames, *_ in list(self.under_way):
             self._transmit(socket, frames)
         self.flush(socket)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 
 import zmq
 
@@ -11,6 +13,7 @@ from pipeline.board import IN, Board, EdgeSlot
 from pipeline.channel.endpoints import Security, check_endpoint, secure
 from pipeline.channel.host import host_id
 from pipeline.channel.protocol import (
+    Ask,
     Bye,
     End,
     Grant,
@@ -21,12 +24,14 @@ from pipeline.channel.protocol import (
     Welcome,
     Who,
     encode,
+    is_aside,
 )
 from pipeline.channel.protocol import decode as decode_message
 from pipeline.clock import Clock, MonotonicClock
 from pipeline.errors import ChannelError, PacketError
 from pipeline.latency import bucket
 from pipeline.packets import KINDS, Packet
+from pipeline.status import NodeStatus
 from pipeline.wire import decode_at, extent
 
 _BEAT_NS = 100_000_000
@@ -42,6 +47,9 @@ _LATENCY = int(EdgeSlot.LATENCY)
 
 _FRUITLESS = 256
 """After so many messages that gave no packet ``take`` returns: whoever waits for it is asked."""
+
+_SILENT_NS = 2_000_000_000
+"""A producer that has said nothing for so long may be stopped: its queue is not filled further."""
 
 WINDOW = 128
 """How many packets are under way to a consumer unless it asks for another number."""
@@ -98,6 +106,12 @@ class Inlet:
         self._at = 0
         self._in_hand = 0
         self._postponed: bytes | None = None
+        self.aside: Callable[[Ask | NodeStatus, bytes], None] = lambda word, frame: None
+        """Gets what the producer says beside the packets, with its frame."""
+        self._overtaken: deque[tuple[zmq.Frame, zmq.Frame | None]] = deque()
+        """Frames that words beside the packets have overtaken."""
+        self._heard_ns = 0
+        self._news = False
         account = self.account
         if account[EdgeSlot.LEDGER] == 0:
             self._forget_account()
@@ -140,26 +154,20 @@ class Inlet:
 
     def _receive(self) -> bool:
         """Get the next frame of packets; hear what the producer says in between."""
-        socket = self.socket
         if self._postponed is not None and not self._in_hand:
             word, self._postponed = self._postponed, None
             self._hear(word)
         for _ in range(_FRUITLESS):
             if self._postponed is not None:
                 return False
-            try:
-                first = socket.recv(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
+            frames = self._overtaken.popleft() if self._overtaken else self._pull()
+            if frames is None:
                 return False
-            payload = None
-            if first.more:
-                second = socket.recv(copy=False)
-                payload = second.buffer
-                if second.more:
-                    while socket.recv(copy=False).more:
-                        pass
-                    self._reject("a packet of more than two frames")
-                    continue
+            first, second = frames
+            if second is not None and second.more:
+                self._reject("a packet of more than two frames")
+                continue
+            payload = None if second is None else second.buffer
             # A header frame is small: copied, what it holds is aligned for numpy.
             head = first.bytes
             if payload is None and head[:2] == b"SC":
@@ -168,6 +176,48 @@ class Inlet:
             self._view, self._at, self._payload = memoryview(head), 0, payload
             return True
         return False
+
+    def _pull(self) -> tuple[zmq.Frame, zmq.Frame | None] | None:
+        """Get the frames of one message, two at most: a third shows by the second's ``more``."""
+        socket = self.socket
+        try:
+            first = socket.recv(zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return None
+        self._news = True
+        if not first.more:
+            return first, None
+        second = socket.recv(copy=False)
+        if second.more:
+            while socket.recv(copy=False).more:
+                pass
+        return first, second
+
+    def listen(self) -> None:
+        """Hear what is said beside the packets, past those that wait to be taken.
+
+        They keep their order; no more of them are set aside than can be under way.
+        """
+        overtaken = self._overtaken
+        while len(overtaken) < 2 * self._window:
+            frames = self._pull()
+            if frames is None:
+                return
+            first, second = frames
+            if second is None and is_aside(first.buffer[:4]):
+                self._hear(first.bytes)
+            else:
+                overtaken.append(frames)
+
+    def tell_aside(self, frame: bytes) -> None:
+        """Say something beside the packets, unless the producer is away or may be stopped."""
+        now = self._clock.now_ns()
+        if self._news:
+            self._heard_ns, self._news = now, False
+        if now - self._heard_ns > _SILENT_NS or not self.greeted or self.socket.closed:
+            return
+        with contextlib.suppress(zmq.Again):
+            self.socket.send(frame, zmq.NOBLOCK)
 
     def _next(self) -> Packet | None:
         """Read the next packet of the frame at hand; None where it is no valid packet."""
@@ -287,6 +337,8 @@ class Inlet:
             self.grant()
         elif isinstance(message, Welcome):
             self._welcome(message)
+        elif isinstance(message, (Ask, NodeStatus)):
+            self.aside(message, frame)
         elif isinstance(message, Refused):
             why = message.why if message.why.isprintable() else ascii(message.why)
             raise ChannelError(f"{self.name}: refused by {self.producer}: {why}")

@@ -14,6 +14,7 @@ from pipeline.channel.edge import Edge, Frames
 from pipeline.channel.endpoints import Guard, Security, authenticator, check_endpoint, secure
 from pipeline.channel.host import host_id
 from pipeline.channel.protocol import (
+    Ask,
     Bye,
     End,
     Grant,
@@ -29,12 +30,17 @@ from pipeline.channel.protocol import (
 from pipeline.clock import Clock, MonotonicClock
 from pipeline.errors import ChannelError, PacketError
 from pipeline.packets import Packet
+from pipeline.status import NodeStatus
 from pipeline.wire import encode as encode_packet
 
 _WAIT_MS = 20
 _PING_NS = 200_000_000
 _REPEAT_NS = 1_000_000_000
 _SERVICE_EVERY = 16
+_MOST_WORDS = 512
+"""So many words are heard at once: whoever floods the socket holds up nobody else's stream."""
+_SILENT_NS = 2_000_000_000
+"""Who has said nothing for so long may be stopped: nothing more is put into its queue."""
 
 
 class Outlet:
@@ -57,6 +63,10 @@ class Outlet:
         self.board = board or Board()
         self.edges: list[Edge] = []
         self.rejected = 0
+        self.aside: Callable[[Ask | NodeStatus, bytes, Edge], None] = lambda word, frame, edge: None
+        """Gets what consumers say beside the packets, with its frame."""
+        self.waiting: Callable[[], None] = lambda: None
+        """Called now and then while the outlet waits."""
         self._clock = clock or MonotonicClock()
         self._stop = stop
         self._security = security or Security()
@@ -132,8 +142,8 @@ class Outlet:
 
     @property
     def has_consumer(self) -> bool:
-        """Whether any consumer is there."""
-        return any(edge.identity is not None for edge in self.edges)
+        """Whether anyone is there who takes packets."""
+        return any(edge.identity is not None and edge.kinds for edge in self.edges)
 
     def wait_for_consumer(self) -> bool:
         """Wait until any consumer is there; False where stopped before."""
@@ -151,7 +161,7 @@ class Outlet:
         it did not reach.
         """
         events = packet.size
-        frames = (encode_packet(packet), events)
+        frames = (encode_packet(packet), events, packet.header.t_begin)
         code = packet.code
         t_end = packet.header.t_end
         self._since_service += 1
@@ -209,8 +219,9 @@ class Outlet:
             if self._claims:
                 self._settle_claims()
             self._look_after()
+            self.waiting()
             return
-        while True:
+        for _ in range(_MOST_WORDS):
             try:
                 identity, *frames = socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
@@ -220,14 +231,24 @@ class Outlet:
             except PacketError:
                 self.rejected += 1
                 continue
-            self._hear(identity, message)
+            self._hear(identity, message, frames[0])
         if self._claims:
             self._settle_claims()
         if timeout_ms:
             self._look_after()
+            self.waiting()
 
-    def _hear(self, identity: bytes, message: Message) -> None:
+    def tell_aside(self, edge: Edge, frame: bytes) -> None:
+        """Say something beside the packets, unless the consumer is away or may be stopped."""
+        if edge.identity is None or self._clock.now_ns() - edge.heard_ns > _SILENT_NS:
+            return
+        if not self._send(edge.identity, frame):
+            edge.lost_contact()
+
+    def _hear(self, identity: bytes, message: Message, frame: bytes) -> None:
         edge = self._by_identity.get(identity)
+        if edge is not None and edge.identity == identity:
+            edge.heard_ns = self._clock.now_ns()
         if self._claims and edge is not None and edge.identity == identity:
             why = f"it serves a consumer named '{edge.name}' already, expected another name"
             for claimant in self._claims.refused(edge.name):
@@ -250,6 +271,11 @@ class Outlet:
                 self._admit(identity, message)
             else:
                 self._claims.add(identity, message)
+        elif isinstance(message, (Ask, NodeStatus)):
+            if edge is None or edge.identity != identity:
+                self.rejected += 1
+            else:
+                self.aside(message, frame, edge)
         elif isinstance(message, Bye):
             self._claims.withdraw(identity)
             if edge is not None and edge.identity == identity:
@@ -294,6 +320,7 @@ class Outlet:
         if not self._tell(identity, self._welcome()):
             return
         edge.admit(identity, hello, ledger, self.socket)
+        edge.heard_ns = self._clock.now_ns()
         self._last_move_ns[edge.name] = self._clock.now_ns()
         self._forward(edge)
         edge.flush(self.socket)
@@ -304,8 +331,11 @@ class Outlet:
         return Welcome(self.name, self.incarnation, self.board[NodeSlot.LEDGER], host_id())
 
     def _tell(self, identity: bytes, message: Message) -> bool:
+        return self._send(identity, encode(message))
+
+    def _send(self, identity: bytes, frame: bytes) -> bool:
         try:
-            self.socket.send_multipart([identity, encode(message)])
+            self.socket.send_multipart([identity, frame])
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
@@ -342,6 +372,9 @@ class Outlet:
                     edge.flush(self.socket)
                     self._tell(edge.identity, End())
             for edge in self.edges:
+                if not edge.kinds:
+                    # Who only watches has nothing to take.
+                    edge.leave()
                 # Its farewell may have been lost with its connection; it has had everything.
                 heard = (edge.name, edge.consumer) in told
                 if heard and edge.identity is None and not edge.left and not edge.undelivered:

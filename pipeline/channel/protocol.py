@@ -12,6 +12,9 @@ producer → consumer
     End      that was the last packet
     Refused  I do not serve you, and why: another consumer has your name
     (packets: see ``pipeline.wire``)
+either way, beside the packets and never counted among them
+    Ask         a node, however far away, is to change a setting or to act
+    NodeStatus  what a node says of itself (``pipeline.status``), passed on from node to node
 
 Control messages are one frame: ``b"SC"``, version, type, then MessagePack. Counts are cumulative,
 so a lost or repeated Grant does no harm.
@@ -25,12 +28,16 @@ import msgspec
 
 from pipeline.errors import PacketError
 from pipeline.packets import Buffer
+from pipeline.status import NodeName, NodeStatus, Text, Word
 from pipeline.wire import PROTOCOL_VERSION
 
 Policy: TypeAlias = Literal["lossless", "latest"]
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 Room: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=2**20)]
+
+MAX_BYTES = 1 << 16
+"""The longest control message."""
 
 _MAGIC = b"SC" + bytes([PROTOCOL_VERSION])
 
@@ -100,14 +107,42 @@ class Refused(msgspec.Struct, array_like=True):
     why: Annotated[str, msgspec.Meta(max_length=500)]
 
 
-Message: TypeAlias = Hello | Grant | Bye | Welcome | Who | End | Refused
+class Ask(msgspec.Struct, array_like=True, frozen=True):
+    """A node is to change a live setting, or to act once.
 
-_TYPES: dict[type, int] = {Hello: 1, Grant: 2, Bye: 3, Welcome: 4, Who: 5, End: 6, Refused: 7}
+    number  drawn by who asks; the answer in the node's status bears it, and who has heard it
+            once does not hear it again
+    node    the name of the node; whoever has another name passes the Ask on
+    key     a setting or an action
+    value   as text, as on a command line
+    """
+
+    number: Count
+    node: NodeName
+    key: Word
+    value: Text
+
+
+Message: TypeAlias = Hello | Grant | Bye | Welcome | Who | End | Refused | Ask | NodeStatus
+
+_TYPES: dict[type, int] = {
+    Hello: 1,
+    Grant: 2,
+    Bye: 3,
+    Welcome: 4,
+    Who: 5,
+    End: 6,
+    Refused: 7,
+    Ask: 8,
+    NodeStatus: 9,
+}
 _encoder = msgspec.msgpack.Encoder()
 _prefix = {kind: _MAGIC + bytes([code]) for kind, code in _TYPES.items()}
 _decoders: dict[bytes, msgspec.msgpack.Decoder[Message]] = {
     _prefix[kind]: msgspec.msgpack.Decoder(kind) for kind in _TYPES
 }
+
+_ASIDE = frozenset((_prefix[Ask], _prefix[NodeStatus]))
 
 
 def encode(message: Message) -> bytes:
@@ -115,9 +150,16 @@ def encode(message: Message) -> bytes:
     return _prefix[type(message)] + _encoder.encode(message)
 
 
+def is_aside(prefix: Buffer) -> bool:
+    """Whether the first four bytes are those of a message that may overtake packets."""
+    return bytes(prefix) in _ASIDE
+
+
 def decode(frame: Buffer) -> Message:
     """Read a control message; raise PacketError where the frame is none."""
     prefix = bytes(frame[:4])
+    if len(frame) > MAX_BYTES:
+        raise PacketError(f"{len(frame)} bytes are no message of ours, at most {MAX_BYTES}")
     decoder = _decoders.get(prefix)
     if decoder is None:
         if prefix[:2] == b"SC" and len(prefix) == 4 and prefix[2] != PROTOCOL_VERSION:
