@@ -35,7 +35,7 @@ class LibusbSpeed(enum.Enum):
     LIBUSB_SPEED_SUPER = 4
 
 
-class ReadoutFPS(enum.Enum):
+class Readout(enum.Enum):
     """Frequencies of a DVXplorer's readout."""
 
     CONSTANT_100 = 0
@@ -88,8 +88,7 @@ class _Base:
         step = self._interval // timedelta(microseconds=1)
         if now - self._given_us < step:
             return None
-        # A driver that is not asked for long has several packets, the oldest of which is next.
-        self._given_us += max(step, min(now - self._given_us, 20 * step) // step * step)
+        self._given_us += step
         events = self._scene.until(self._given_us - self._begin_us)
         x0, y0, width, height = self._crop
         store = dv_processing.EventStore()
@@ -178,12 +177,12 @@ class _Base:
 class DVXplorer(_Base):
     """A DVXplorer."""
 
-    ReadoutFPS = ReadoutFPS
+    ReadoutFPS = Readout
 
     def __init__(self, port: Port) -> None:
         super().__init__(port)
         self._thresholds = [8, 8]
-        self._readout = ReadoutFPS.VARIABLE_5000
+        self._readout = Readout.VARIABLE_5000
 
     def getContrastThresholdOn(self) -> int:
         """Threshold of ON events."""
@@ -201,11 +200,11 @@ class DVXplorer(_Base):
         """Set the threshold of OFF events."""
         self._threshold(1, contrastThresholdOff)
 
-    def getReadoutFPS(self) -> ReadoutFPS:
+    def getReadoutFPS(self) -> Readout:
         """Frequency of the readout."""
         return self._readout
 
-    def setReadoutFPS(self, readoutFps: ReadoutFPS) -> None:
+    def setReadoutFPS(self, readoutFps: Readout) -> None:
         """Set the frequency of the readout."""
         self._sent()
         self._readout = readoutFps

@@ -40,10 +40,9 @@ class Evk4:
     def __enter__(self) -> Evk4:
         return self
 
-    def __exit__(self, kind: object, value: object, trace: object) -> bool:
+    def __exit__(self, kind: object, value: object, trace: object) -> None:
         self._closed = True
         self._port.released(self)
-        return False
 
     def close(self) -> None:
         """Let go of it."""
@@ -65,7 +64,7 @@ class Evk4:
         for ours, theirs in (("t", "t"), ("x", "x"), ("y", "y"), ("p", "on")):
             raw[theirs] = events[ours]
         packet = nd.Evt3Packet()
-        packet.polarity_events = self._masked(raw) if len(raw) else None
+        packet.polarity_events = self._limited(self._masked(raw)) if len(raw) else None
         packet.trigger_events = None
         packet.polarity_events_overflow_indices = self._port.overflows
         packet.trigger_events_overflow_indices = None
@@ -139,6 +138,15 @@ class Evk4:
         rows = _bits(self.configuration.y_mask)
         hidden = columns[raw["x"]] | rows[self._scene.height - 1 - raw["y"]]
         return raw[~hidden]
+
+    def _limited(self, raw: Any) -> Any:
+        """Leave out what exceeds the rate limiter's number in each of its periods."""
+        limiter = self.configuration.rate_limiter
+        if limiter is None or not len(raw):
+            return raw
+        period = raw["t"] // np.uint64(limiter.reference_period_us)
+        first = np.searchsorted(period, period)
+        return raw[np.arange(len(raw)) - first < limiter.maximum_events_per_period]
 
 
 def _bits(words: tuple[int, ...]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
