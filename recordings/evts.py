@@ -103,7 +103,7 @@ def encode_events(events: Events, stream: int = 0, compression: int = NONE) -> l
     events = np.ascontiguousarray(events)
     if events.dtype != EVENT:
         raise ValueError(f"events have dtype {events.dtype}, expected {EVENT}")
-    data = memoryview(events.view(np.uint8))
+    data = events.view(np.uint8).data
     size = 32 + len(data)
     if size > PACKET_BYTES:
         raise ValueError(f"{len(events)} events do not fit a packet of {PACKET_BYTES} bytes")
