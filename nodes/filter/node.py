@@ -46,7 +46,7 @@ class Filter(Node):
             chain.lay(change, (2, 2))
             chain.reset(0)
             for k in range(2):
-                chain.run(np.zeros(4, np.int64), k, k + 1)
+                chain.run(np.zeros(4, np.int64), k * 1000, (k + 1) * 1000)
             for stage in chain.stages:
                 stage.age(0)
 
