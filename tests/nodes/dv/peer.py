@@ -57,7 +57,7 @@ def read(address: str, file: str, n: str) -> None:
             continue
         parts.append(batch.numpy().copy())
     np.save(file, np.concatenate(parts) if parts else np.zeros(0))
-    print("read", flush=True)
+    print("saved", flush=True)
     sys.stdin.readline()
 
 
