@@ -14,8 +14,8 @@ from recordings.columns import joined, named, unit_of
 TONIC = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])
 """tonic's event (``tonic.io.events_struct``)."""
 
-PACKED = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("on", "?")])
-"""The event of faery, event_stream and neuromorphic-drivers: 13 bytes, packed."""
+PACKED = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), (("p", "on"), "?")])
+"""faery's event: 13 bytes, packed; ``on`` is ``p`` as well. event_stream's has the same bytes."""
 
 METAVISION = np.dtype([("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i8")])
 """The event of Prophesee's Metavision (``EventCD``)."""
