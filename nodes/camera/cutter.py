@@ -35,7 +35,7 @@ class Cutter:
 
     def __init__(self, step_us: int, begin_us: int, width: int, height: int) -> None:
         self.step_us = step_us
-        self.patience_us = 5000
+        self.patience_us = 20_000
         self.end_us = begin_us
         """Event time up to which packets were given."""
         self.late = 0

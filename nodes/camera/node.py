@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 from nodes.camera.cutter import Cutter
-from nodes.camera.device import Device, Gone
+from nodes.camera.device import Device, Driver, Gone
 from nodes.camera.drivers import drivers_for
 from nodes.camera.keeper import Keeper
 from nodes.camera.wishes import LIVE, CameraSettings, serial_of, wanted
 from pipeline import EventPacket, Packet, SourceNode
-from pipeline.errors import DeviceError, RetinaError
+from pipeline.clock import Clock, MonotonicClock
+from pipeline.errors import DeviceError
 from pipeline.events import Events, empty_events, pack
 from pipeline.packets import EventHeader
 
@@ -35,6 +35,14 @@ class Camera(SourceNode):
     speed = None
     live: ClassVar[frozenset[str]] = LIVE
 
+    def __init__(self, settings: CameraSettings | None = None, **values: Any) -> None:
+        super().__init__(settings, **values)
+        self.clock: Clock = MonotonicClock()
+        self.drivers: Callable[[str], list[Driver]] = lambda serial: drivers_for(
+            serial, self.settings.packet_us, self.settings.scene
+        )
+        """Gives the drivers that may know a serial number."""
+
     @classmethod
     def settings_at(cls, source: str, packet_us: int) -> CameraSettings:
         """Return settings for a SOURCE of the form ``camera:…``."""
@@ -48,20 +56,21 @@ class Camera(SourceNode):
         settings = self.settings
         serial = serial_of(settings.source)
         self._wanted = wanted(settings)
-        self._keeper = Keeper(drivers_for(serial, settings.packet_us, settings.scene), serial)
+        self._keeper = Keeper(self.drivers(serial), serial)
         self._cutter = Cutter(settings.packet_us, self.cursor, 1, 1)
         self._cutter.patience_us = settings.patience_us
         self._words: list[str] = []
         self._actual: dict[str, object] = {}
         self._facts: dict[str, str | int | float] = {}
         self._name = ""
+        self._size = 1, 1
         self._events = 0
         self._replugs = 0
         self._dropped: dict[str, int] = {}
         self._dropped_before: dict[str, int] = {}
         self._ask_us = 0
         self._lost_us: int | None = None
-        self._begun_us = _now_us()
+        self._begun_us = self._now_us()
         # The first call compiles: that belongs to the start.
         pack(empty_events(1), 0)
         device = self._keeper.look(self._begun_us)
@@ -73,6 +82,7 @@ class Camera(SourceNode):
                 " 'retina doctor' finds what is amiss"
             )
         else:
+            self.condition = "waiting"
             self._tell(f"{self._keeper.why}; waiting for it")
 
     def close(self) -> None:
@@ -85,38 +95,36 @@ class Camera(SourceNode):
         self.announce_reset()
         while not self.stopping():
             device = self._keeper.device
-            now = _now_us()
+            now = self._now_us()
             if device is None:
+                # Its last words, which wait for the end of their packet.
+                yield from self._packets(cutter.flush())
                 device = self._keeper.look(now)
-                if device is None:
+                if device is not None:
+                    self._take(device)
+                else:
                     self._weigh(now)
                     self.wait(_AWAY_MS)
-                    continue
-                self._take(device)
+                continue
             try:
                 batch = device.read()
+                if batch is not None:
+                    cutter.push(batch, now)
                 if now >= self._ask_us:
                     self._ask_us = now + _ASK_US
                     self._ask(device)
             except Gone as error:
-                yield from self._packets(cutter.flush())
                 self._lose(error, now)
                 continue
-            if batch is not None:
-                cutter.push(batch, now)
             before = cutter.end_us
             yield from self._packets(cutter.cut(now))
             if batch is None and cutter.end_us == before:
                 self.wait(_IDLE_MS)
 
     def retuned(self, names: set[str]) -> None:
-        """Obey settings that were changed while the camera runs."""
+        """Obey settings that were changed while the camera runs; raises SettingError."""
         del names
-        try:
-            self._wanted = wanted(self.settings)
-        except RetinaError as error:
-            self._words = [str(error)]
-            return
+        self._wanted = wanted(self.settings)
         self._cutter.patience_us = self.settings.patience_us
         device = self._keeper.device
         if device is not None:
@@ -124,7 +132,7 @@ class Camera(SourceNode):
                 self._words = device.apply(self._wanted)
                 self._ask(device)
             except Gone as error:
-                self._lose(error, _now_us())
+                self._lose(error, self._now_us())
 
     def actual(self) -> dict[str, object]:
         """What the camera really has, asked twice a second."""
@@ -150,17 +158,15 @@ class Camera(SourceNode):
         return [*self._words, *([self._keeper.why] if self._keeper.why else [])]
 
     def _packets(self, parts: Iterator[tuple[int, Events]]) -> Iterator[Packet]:
-        device = self._keeper.device
-        if device is None:
-            return
         step, name = self.settings.packet_us, self._name
+        width, height = self._size
         for t_begin, events in parts:
             header = EventHeader(
                 t_begin=t_begin,
                 t_end=t_begin + step,
                 sample=name,
-                width=device.width,
-                height=device.height,
+                width=width,
+                height=height,
                 n=0,
             )
             self._events += len(events)
@@ -171,20 +177,22 @@ class Camera(SourceNode):
     def _take(self, device: Device) -> None:
         """Begin with a camera that was opened now."""
         self._name = device.found.name
-        self._cutter.size(device.width, device.height)
+        self.condition = ""
+        self._size = device.width, device.height
+        self._cutter.size(*self._size)
         self._cutter.restart()
         self.announce_reset()
         try:
             self._words = device.apply(self._wanted)
             self._ask(device)
         except Gone as error:
-            self._lose(error, _now_us())
+            self._lose(error, self._now_us())
             return
         for word in self._words:
             self._tell(word)
         if self._lost_us is not None:
             self._replugs += 1
-            away = (_now_us() - self._lost_us) / 1e6
+            away = (self._now_us() - self._lost_us) / 1e6
             self._lost_us = None
             self._tell(f"{self._name} is back after {away:.1f} s")
             self.journal({"camera": self._name, "back_after_s": round(away, 3)})
@@ -196,6 +204,7 @@ class Camera(SourceNode):
         self._dropped_before = dict(self._dropped)
         self._keeper.lose(now_us)
         self._keeper.why = str(error)
+        self.condition = "reconnecting"
         self._tell(f"{error}; looking for it")
         self.journal({"camera": self._name, "gone": str(error)})
 
@@ -229,9 +238,8 @@ class Camera(SourceNode):
             **device.facts(),
         }
 
+    def _now_us(self) -> int:
+        return self.clock.now_ns() // 1000
+
     def _tell(self, line: str) -> None:
         print(f"{self.name}: {line}", file=sys.stderr, flush=True)
-
-
-def _now_us() -> int:
-    return time.monotonic_ns() // 1000

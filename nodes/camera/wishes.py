@@ -74,7 +74,7 @@ class CameraSettings(Settings):
             le=1_000_000,
             description="how long an event may be under way, in µs: silence is believed after it",
         ),
-    ] = 5000
+    ] = 20_000
     wait_s: Annotated[
         float, Meta(ge=0, le=1e6, description="wait so long for the first camera, in s")
     ] = 0.0
