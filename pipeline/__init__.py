@@ -7,6 +7,7 @@ from msgspec import Meta
 from pipeline.events import EVENT, WIRE_EVENT, empty_events
 from pipeline.node import Node, SourceNode, header_of
 from pipeline.packets import (
+    ActivityPacket,
     EventPacket,
     GazePacket,
     ImagePacket,
@@ -20,6 +21,7 @@ from pipeline.settings import Settings
 __all__ = [
     "EVENT",
     "WIRE_EVENT",
+    "ActivityPacket",
     "Annotated",
     "EventPacket",
     "GazePacket",

@@ -1,4 +1,4 @@
-"""The packets that travel between nodes: six kinds, a typed header each and one raw payload.
+"""The packets that travel between nodes: seven kinds, a typed header each and one raw payload.
 
 Payloads are raw little-endian buffers that are read in place (how they travel: ``pipeline.wire``)::
 
@@ -9,6 +9,7 @@ Payloads are raw little-endian buffers that are read in place (how they travel: 
     I image     u1 [height, width, channels]
     R reconstruction  f4 [height, width] in [0, 1]
     G gaze      n × GAZE (t, x, y)
+    A activity  offsets u4 [n_bins · n_layers + 1], index u4 [n]: who spiked, bin by bin
 
 Every packet states the interval ``[t_begin, t_end)`` of event time that it covers, so that
 silence is information, and the monotonic time at which it was born at its source.
@@ -30,6 +31,9 @@ _ERA = 2**62
 
 GAZE = np.dtype([("t", "<i8"), ("x", "<f4"), ("y", "<f4")])
 """Where the retina points: time in µs, displacement right and down in pixels of the sensor."""
+
+MAX_LAYERS = 64
+"""A packet tells the activity of so many layers at most, the input among them."""
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -107,6 +111,21 @@ class ReconstructionHeader(Header, array_like=True, kw_only=True, gc=False):
 class GazeHeader(Header, array_like=True, kw_only=True, gc=False):
     """Header of gaze samples."""
 
+    n: int
+
+
+class ActivityHeader(Header, array_like=True, kw_only=True, gc=False):
+    """Header of a network's activity.
+
+    names    of the layers, the input first
+    shapes   (C, H, W) of each layer
+    bin_us, n_bins, n   length of a bin, number of bins and of spikes
+    """
+
+    names: tuple[str, ...]
+    shapes: tuple[tuple[int, int, int], ...]
+    bin_us: int
+    n_bins: int
     n: int
 
 
@@ -384,6 +403,92 @@ class GazePacket(Packet):
             raise PacketError(f"{self.header.n} gaze samples do not make {nbytes} bytes")
 
 
+class ActivityPacket(Packet):
+    """Which neurons of a network spiked in each bin, layer by layer; sparse."""
+
+    __slots__ = ()
+    kind = "activity"
+    code = ord("A")
+    header_type = ActivityHeader
+    header: ActivityHeader
+
+    @classmethod
+    def of(
+        cls, offsets: NDArray[np.uint32], index: NDArray[np.uint32], header: ActivityHeader
+    ) -> Self:
+        """Build from ``offsets`` [n_bins · n_layers + 1] and ``index`` [n].
+
+        Those of layer l in bin k are ``index[offsets[i] : offsets[i + 1]]``, i = k · n_layers + l,
+        flat into the layer's (C, H, W).
+        """
+        header.n_bins = (len(offsets) - 1) // len(header.names)
+        header.n = len(index)
+        return cls(header, np.concatenate([offsets, index]).astype(np.uint32, copy=False))
+
+    @property
+    def offsets(self) -> NDArray[np.uint32]:
+        """Where the spikes of each bin's layers begin, ``[n_bins · n_layers + 1] u4``."""
+        head = self.header
+        return np.frombuffer(self.payload, np.uint32, head.n_bins * len(head.names) + 1)
+
+    @property
+    def index(self) -> NDArray[np.uint32]:
+        """Who spiked, flat into its layer's (C, H, W), ``[n] u4``."""
+        head = self.header
+        start = 4 * (head.n_bins * len(head.names) + 1)
+        return np.frombuffer(self.payload, np.uint32, head.n, start)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """How many neurons of each layer spiked in each bin, ``[n_bins, n_layers] i8``."""
+        steps = np.diff(self.offsets.astype(np.int64))
+        return steps.reshape(self.header.n_bins, len(self.header.names))
+
+    def layer(self, which: int) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+        """Return the spikes of a layer: each one's bin ``[m] i8`` and neuron ``[m] u4``."""
+        counts = self.counts
+        n_bins, n_layers = counts.shape
+        mine = np.arange(n_bins * n_layers) % n_layers == which
+        return np.repeat(np.arange(n_bins), counts[:, which]), self.index[
+            np.repeat(mine, counts.reshape(-1))
+        ]
+
+    @property
+    def size(self) -> int:
+        """How many spikes the packet carries."""
+        return self.header.n
+
+    def check(self, nbytes: int) -> None:
+        """Raise PacketError where the header and a payload of ``nbytes`` cannot be true."""
+        super().check(nbytes)
+        head = self.header
+        layers = len(head.names)
+        if not 1 <= layers <= MAX_LAYERS or layers != len(head.shapes):
+            raise PacketError(
+                f"{layers} names and {len(head.shapes)} shapes are not those of 1 to {MAX_LAYERS}"
+                " layers"
+            )
+        for channels, height, width in head.shapes:
+            if not 1 <= channels <= 1 << 20:
+                raise PacketError(f"{channels} channels are not 1 to {1 << 20}")
+            _check_side(width, height)
+        cells = head.n_bins * layers
+        if min(head.n_bins, head.n) < 0 or 4 * (cells + 1 + head.n) != nbytes:
+            raise PacketError(
+                f"{head.n_bins} bins of {layers} layers with {head.n} spikes do not make a payload"
+                f" of {nbytes} bytes"
+            )
+        if head.bin_us < 1 or head.t_end - head.t_begin != head.n_bins * head.bin_us:
+            raise PacketError(f"{head.n_bins} bins of {head.bin_us} µs are not the interval")
+        offsets = self.offsets.astype(np.int64)
+        steps = np.diff(offsets)
+        if offsets[0] != 0 or offsets[-1] != head.n or (steps < 0).any():
+            raise PacketError("the layers' offsets do not rise from 0 to the number of spikes")
+        sizes = np.array([c * h * w for c, h, w in head.shapes])
+        if (self.index >= np.repeat(np.tile(sizes, head.n_bins), steps)).any():
+            raise PacketError("a spike lies outside its layer")
+
+
 def _check_side(width: int, height: int) -> None:
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
         raise PacketError(f"a sensor of {width}×{height} pixels is not 1 to {MAX_SIDE} each way")
@@ -396,5 +501,6 @@ KINDS: tuple[type[Packet], ...] = (
     ImagePacket,
     ReconstructionPacket,
     GazePacket,
+    ActivityPacket,
 )
 """Every kind of packet."""

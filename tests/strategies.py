@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from pipeline.events import EVENT, WIRE_EVENT, Events
 from pipeline.packets import (
     GAZE,
+    ActivityHeader,
+    ActivityPacket,
     EventHeader,
     EventPacket,
     GazeHeader,
@@ -198,6 +200,37 @@ def gaze_packets(draw: st.DrawFn) -> GazePacket:
     return GazePacket(GazeHeader(n=len(gaze), **draw(heads())), gaze.tobytes())
 
 
+@st.composite
+def activity_packets(draw: st.DrawFn) -> ActivityPacket:
+    """Draw a network's activity."""
+    shapes = draw(
+        st.lists(
+            st.tuples(st.integers(1, 200), st.integers(1, 40), st.integers(1, 40)),
+            min_size=1,
+            max_size=5,
+        )
+    )
+    n_bins = draw(st.integers(0, 5))
+    spikes = [
+        draw(st.lists(st.integers(0, c * h * w - 1), max_size=4))
+        for _ in range(n_bins)
+        for c, h, w in shapes
+    ]
+    bin_us = draw(st.integers(1, 10**7))
+    header = ActivityHeader(
+        names=tuple(draw(st.text(max_size=8)) for _ in shapes),
+        shapes=tuple(shapes),
+        bin_us=bin_us,
+        n_bins=0,
+        n=0,
+        **draw(heads(st.just(bin_us * n_bins))),
+    )
+    offsets = np.cumsum([0, *map(len, spikes)]).astype(np.uint32)
+    return ActivityPacket.of(
+        offsets, np.array([i for each in spikes for i in each], np.uint32), header
+    )
+
+
 def packets() -> st.SearchStrategy[Packet]:
     """Draw packets of every kind."""
     return st.one_of(
@@ -207,4 +240,5 @@ def packets() -> st.SearchStrategy[Packet]:
         image_packets(),
         reconstruction_packets(),
         gaze_packets(),
+        activity_packets(),
     )

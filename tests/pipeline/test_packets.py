@@ -17,6 +17,7 @@ from pipeline.errors import PacketError
 from pipeline.events import MAX_PACKET_US
 from pipeline.packets import (
     KINDS,
+    ActivityPacket,
     EventHeader,
     EventPacket,
     GazePacket,
@@ -80,6 +81,18 @@ def touch(packet: Packet) -> None:
         case GazePacket():
             assert packet.gaze.shape == (head.n,)
             packet.gaze["t"].sum()
+        case ActivityPacket():
+            layers = len(head.names)
+            assert packet.counts.shape == (head.n_bins, layers)
+            assert packet.counts.sum() == head.n == len(packet.index)
+            seen = 0
+            for which, (c, h, w) in enumerate(head.shapes):
+                bins, index = packet.layer(which)
+                assert len(bins) == len(index)
+                assert (bins < head.n_bins).all()
+                assert (index < c * h * w).all()
+                seen += len(index)
+            assert seen == head.n
 
 
 @settings(max_examples=150)
@@ -215,6 +228,13 @@ def lie(kind: type[Packet], payload_bytes: int, **fields: Any) -> bytes:
         "image": {"height": 2, "width": 2, "channels": 1},
         "reconstruction": {"height": 2, "width": 2, "final": True, "window_us": 300_000},
         "gaze": {"n": 1},
+        "activity": {
+            "names": ("input", "10"),
+            "shapes": ((2, 3, 3), (10, 1, 1)),
+            "bin_us": 1000,
+            "n_bins": 1,
+            "n": 1,
+        },
     }[kind.kind]
     head = kind.header_type(**{**common, **own, **fields})
     return frame_of(kind.code, msgspec.msgpack.encode(head), bytes(payload_bytes))
@@ -259,6 +279,19 @@ def lie(kind: type[Packet], payload_bytes: int, **fields: Any) -> bytes:
         (GazePacket, 16, {"n": 2}, "2 gaze samples do not make 16 bytes"),
         (GazePacket, 16, {"n": -1}, "gaze samples do not make"),
         (GazePacket, 16, {"t_begin": 5000}, "is not one"),
+        (ActivityPacket, 16, {"n": 2}, "1 bins of 2 layers with 2 spikes do not make a payload"),
+        (ActivityPacket, 16, {"n": -1}, "do not make a payload of 16 bytes"),
+        (ActivityPacket, 16, {"n_bins": 2**40}, "do not make a payload"),
+        (ActivityPacket, 16, {"n_bins": -1}, "do not make a payload"),
+        (ActivityPacket, 16, {"names": ()}, "0 names and 2 shapes are not those of 1 to 64"),
+        (ActivityPacket, 16, {"names": ("a",) * 65, "shapes": ((1, 1, 1),) * 65}, "65 names"),
+        (ActivityPacket, 16, {"names": ("a",)}, "1 names and 2 shapes"),
+        (ActivityPacket, 16, {"shapes": ((2, 3, 3), (0, 1, 1))}, "0 channels are not 1 to"),
+        (ActivityPacket, 16, {"shapes": ((2, 3, 3), (2**40, 1, 1))}, "channels are not 1 to"),
+        (ActivityPacket, 16, {"shapes": ((2, 3, 3), (1, -1, -1))}, "pixels is not"),
+        (ActivityPacket, 16, {"bin_us": 0}, "bins of 0 µs are not the interval"),
+        (ActivityPacket, 16, {"bin_us": 999}, "bins of 999 µs are not the interval"),
+        (ActivityPacket, 16, {}, "offsets do not rise from 0 to the number of spikes"),
     ],
 )
 def test_a_lying_header_is_refused(
@@ -283,6 +316,35 @@ def test_lying_entries_are_refused(offsets: list[int], index: int, message: str)
     frame[begin : begin + 16] = struct.pack("<4I", *offsets, index)
     with pytest.raises(PacketError, match=message):
         decode(frame)
+
+
+@pytest.mark.parametrize(
+    ("offsets", "index", "message"),
+    [
+        ([0, 1, 1], 18, "a spike lies outside its layer"),
+        ([0, 0, 1], 10, "a spike lies outside its layer"),
+        ([0, 2, 1], 0, "do not rise"),
+        ([1, 1, 1], 0, "do not rise"),
+        ([0, 2**32 - 1, 1], 0, "do not rise"),
+    ],
+)
+def test_lying_spikes_are_refused(offsets: list[int], index: int, message: str) -> None:
+    frame = bytearray(lie(ActivityPacket, 16))
+    begin = extent(memoryview(frame), 0)[0]
+    frame[begin : begin + 16] = struct.pack("<4I", *offsets, index)
+    with pytest.raises(PacketError, match=message):
+        decode(frame)
+
+
+def test_the_activity_of_a_layer_is_told_bin_by_bin() -> None:
+    frame = lie(ActivityPacket, 4 * 9, n_bins=2, n=4, t_end=2000)
+    begin = extent(memoryview(frame), 0)[0]
+    body = struct.pack("<9I", 0, 1, 1, 2, 4, 17, 3, 9, 0)
+    packet = decode(frame[:begin] + body + bytes(-len(body) % 8))
+    assert isinstance(packet, ActivityPacket)
+    assert packet.counts.tolist() == [[1, 0], [1, 2]]
+    assert [part.tolist() for part in packet.layer(0)] == [[0, 1], [17, 3]]
+    assert [part.tolist() for part in packet.layer(1)] == [[1, 1], [9, 0]]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -0.01, 1.01, 3e38])
