@@ -153,6 +153,8 @@ def _mount() -> None:
     from models.simulate_cli import simulate
     from nodes.camera.cli import devices, virtual_camera
     from nodes.doctor.cli import doctor
+    from nodes.record_cli import record
+    from recordings.cli import convert, info
 
     app.add_typer(train_app, name="train", help="Train a model.")
     app.command()(evaluate)
@@ -161,6 +163,9 @@ def _mount() -> None:
     app.command()(devices)
     app.command("virtual-camera")(virtual_camera)
     app.command()(doctor)
+    app.command()(info)
+    app.command()(convert)
+    app.command()(record)
 
 
 @app.command()

@@ -19,7 +19,7 @@ from pipeline.channel.inlet import Inlet
 from pipeline.channel.outlet import Outlet
 from pipeline.channel.protocol import Policy
 from pipeline.errors import RetinaError, SettingError, UsageError
-from pipeline.graph import load, parse_setting
+from pipeline.graph import Graph, load, parse_setting
 from pipeline.kinds import find, known
 from pipeline.launcher import Launcher
 from pipeline.memory import keep_freed_memory
@@ -43,12 +43,17 @@ def run_graph(
     report_file: str | None,
     debug: bool,
 ) -> None:
+    """Run a graph file in the terminal, see ``run_built``."""
+    graph = load(path, changes)
+    run_built(graph.headless() if headless else graph, duration_s, report_file, debug)
+
+
+def run_built(
+    graph: Graph, duration_s: float | None, report_file: str | None, debug: bool
+) -> Report:
     """Run a graph in the terminal; write its report where one is asked for, also when it fails."""
     from pipeline.table import LiveTable
 
-    graph = load(path, changes)
-    if headless:
-        graph = graph.headless()
     console = Console(stderr=report_file == "-")
     report: Report | None = None
     try:
@@ -65,6 +70,7 @@ def run_graph(
             if report_file:
                 report.write(report_file)
             summarise(report, console)
+    return report
 
 
 def summarise(report: Report, console: Console) -> None:

@@ -10,7 +10,7 @@ from pipeline.events import Events, empty_events
 from recordings.nmnist import CALTECH_SENSOR, SENSOR
 from recordings.recording import Recording, joined
 
-__all__ = ["extent", "joined", "origin_us", "windows"]
+__all__ = ["extent", "joined", "origin_us", "usual_sensor", "windows"]
 
 _SENSORS = (SENSOR, (128, 128), CALTECH_SENSOR, (346, 260), (640, 480), (1280, 720))
 _MOST = 4096
@@ -70,6 +70,11 @@ def extent(recording: Recording) -> tuple[int, int]:
     for chunk in recording.chunks():
         width = max(width, int(chunk["x"].max()) + 1)
         height = max(height, int(chunk["y"].max()) + 1)
+    return usual_sensor(width, height)
+
+
+def usual_sensor(width: int, height: int) -> tuple[int, int]:
+    """Return the smallest usual sensor that holds ``width`` × ``height`` pixels, or just these."""
     for size in _SENSORS:
         if width <= size[0] and height <= size[1]:
             return size
