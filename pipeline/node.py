@@ -66,6 +66,9 @@ class Node:
         """Says whether the run is to end; for a source that waits between two packets."""
         self.wait: Callable[[int], None] = lambda ms: time.sleep(ms / 1000)
         """Waits up to so many ms while the runtime serves consumers; for a source without data."""
+        self.taken: Callable[[type[Packet]], bool] = lambda kind: False
+        """Says whether anyone takes packets of a kind, for a kind that is dear to make; where
+        there is no runtime nobody is known to."""
         self.wants_stop = False
         """Set by a node to end the whole run (a window that was closed)."""
         self.condition = ""

@@ -111,6 +111,8 @@ class Runner:
         board[NodeSlot.CPU_BEFORE_NS] = board[NodeSlot.CPU_NS]
         board[NodeSlot.STATE] = State.STARTING
         node.cursor = board[NodeSlot.CURSOR]
+        if self.outlet is not None:
+            node.taken = self.outlet.takes
         farewell = False
         try:
             node.start()

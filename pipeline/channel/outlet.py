@@ -145,6 +145,18 @@ class Outlet:
         """Whether anyone is there who takes packets."""
         return any(edge.identity is not None and edge.kinds for edge in self.edges)
 
+    def takes(self, kind: type[Packet]) -> bool:
+        """Whether a packet of that kind, sent now, would be kept for anyone.
+
+        Anyone who is there, or who is to have everything once he comes.
+        """
+        return any(
+            kind.code in edge.kinds
+            and not edge.left
+            and (edge.identity is not None or edge.policy == "lossless")
+            for edge in self.edges
+        )
+
     def wait_for_consumer(self) -> bool:
         """Wait until any consumer is there; False where stopped before."""
         while not self.has_consumer:

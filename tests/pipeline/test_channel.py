@@ -194,6 +194,21 @@ def test_a_consumer_gets_only_the_kinds_that_it_takes(wire: Wire, ipc: str) -> N
     }
 
 
+def test_what_anyone_takes_is_known_before_it_is_made(wire: Wire, ipc: str) -> None:
+    outlet, at = wire.outlet(ipc)
+    assert not outlet.takes(EventPacket)
+    outlet.expect("recorder", "lossless", 8, [EventPacket.code])
+    outlet.expect("view", "latest", 8, [PredictionPacket.code])
+    # Who is to have everything has it even where he comes late.
+    assert outlet.takes(EventPacket)
+    assert not outlet.takes(PredictionPacket)
+    view = wire.taker(at, "view", policy="latest", kinds=[PredictionPacket])
+    until(lambda: outlet.takes(PredictionPacket), lambda: outlet.service(5))
+    view.inlet.close(farewell=True)
+    until(lambda: not outlet.takes(PredictionPacket), lambda: outlet.service(5))
+    assert outlet.takes(EventPacket)
+
+
 def test_the_backlog_is_known_in_packets_events_and_event_time(wire: Wire, ipc: str) -> None:
     outlet, at = wire.outlet(ipc)
     outlet.expect("c", "lossless", 8, ALL)
