@@ -171,16 +171,12 @@ def _inner(root: Path) -> Path:
 
 def _words(leaves: list[_Leaf]) -> dict[str, int]:
     """Number the labels that are words; nothing where they are digits. Raises RecordingError."""
+    # A folder of folders is no label, whatever its name.
+    wrong = [leaf for leaf in leaves if not leaf.files and _entries(leaf.folder)[1]]
     labels = [leaf for leaf in leaves if _labels(leaf)]
-    numbers = any(leaf.folder.name.isdecimal() for leaf in labels)
-    if not numbers:
-        # A folder of folders is none, whatever its name.
-        deep = [leaf for leaf in labels if not leaf.files and _entries(leaf.folder)[1]]
-        if not deep:
-            names = sorted({leaf.folder.name for leaf in labels})
-            return {name: i for i, name in enumerate(names)}
-        labels = deep
-    for leaf in labels:
+    if not wrong and not any(leaf.folder.name.isdecimal() for leaf in labels):
+        return {name: i for i, name in enumerate(sorted({leaf.folder.name for leaf in labels}))}
+    for leaf in wrong or labels:
         if _digit(leaf.folder.name) is None:
             raise RecordingError(
                 f"{leaf.folder}: {leaf.folder.name!r} is no label: expected folders named 0 to 9"

@@ -11,7 +11,7 @@ import pytest
 
 from models import images
 from pipeline.errors import RecordingError
-from recordings import folder
+from recordings import folder, nmnist
 from recordings.folder import SAMPLES_DIR, TARGETS, open_samples, samples
 
 ONE = bytes([1, 2, 0, 0, 1])
@@ -56,6 +56,115 @@ def test_a_label_is_a_digit(tmp_path: Path, name: str) -> None:
     put(tmp_path, name, "Train/3/a.bin")
     label = Path(name).parent.name
     with pytest.raises(RecordingError, match=f"'{label}' is no label: expected folders named 0"):
+        samples(tmp_path)
+
+
+def test_labels_that_are_words_are_numbered_over_all_splits(tmp_path: Path) -> None:
+    put(tmp_path, "Train/cat/a.bin", "Train/zebra/a.bin", "Test/dog/a.bin", "Test/zebra/b.bin")
+    found = samples(tmp_path)
+    assert [(s.name, s.label, s.word) for s in found] == [
+        ("Test/dog/a.bin", 1, "dog"),
+        ("Test/zebra/b.bin", 2, "zebra"),
+        ("Train/cat/a.bin", 0, "cat"),
+        ("Train/zebra/a.bin", 2, "zebra"),
+    ]
+    assert samples(tmp_path, "Test") == found[:2]
+    assert samples(put(tmp_path / "words", "b/a.bin", "a/a.bin"))[0].word == "a"
+
+
+TONIC = {
+    "NMNIST": ["NMNIST/Train/5/00001.bin", "NMNIST/Test/0/00002.bin"],
+    "NCALTECH101": [
+        "NCALTECH101/Caltech101/Faces_easy/image_0001.bin",
+        "NCALTECH101/Caltech101/airplanes/image_0001.bin",
+    ],
+    "CIFAR10DVS": ["CIFAR10DVS/airplane/cifar10_a_0.aedat4", "CIFAR10DVS/dog/cifar10_d_0.aedat4"],
+    "POKERDVS": ["POKERDVS/pips_train/cl/0.npy", "POKERDVS/pips_test/he/0.npy"],
+    "NCARS": [
+        "NCARS/Prophesee_Dataset_n_cars/n-cars_test/cars/obj_0.dat",
+        "NCARS/Prophesee_Dataset_n_cars/n-cars_train/background/obj_1.dat",
+    ],
+}
+"""Folders as ``tonic.datasets`` leaves them."""
+
+
+@pytest.mark.parametrize("dataset", TONIC)
+@pytest.mark.parametrize("above", [True, False])
+def test_what_tonic_downloads(tmp_path: Path, dataset: str, above: bool) -> None:
+    put(tmp_path, *TONIC[dataset])
+    (tmp_path / dataset / "archive.zip").write_bytes(b"PK")
+    (tmp_path / dataset / "labels.csv").write_text("a,b\n")
+    root = tmp_path if above else tmp_path / dataset
+    found = samples(root)
+    expected = [name if above else name.partition("/")[2] for name in TONIC[dataset]]
+    assert [sample.name for sample in found] == sorted(expected)
+    if dataset == "NMNIST":
+        assert {sample.label for sample in found} == {5, 0}
+    else:
+        words = sorted(Path(name).parent.name for name in TONIC[dataset])
+        assert {(sample.word, sample.label) for sample in found} == {
+            (word, i) for i, word in enumerate(words)
+        }
+
+
+def test_annotations_and_targets_are_no_recordings(tmp_path: Path) -> None:
+    put(tmp_path, "Caltech101/cup/a.bin", "Caltech101/bonsai/a.bin")
+    put(tmp_path, "Caltech101_annotations/cup/a.bin", "targets/cup/a.bin")
+    assert [sample.word for sample in samples(tmp_path)] == ["bonsai", "cup"]
+
+
+def test_gestures_are_labelled_by_their_files(tmp_path: Path) -> None:
+    root = put(
+        tmp_path,
+        "DVSGesture/ibmGestureTrain/user01_led/0.npy",
+        "DVSGesture/ibmGestureTrain/user01_led/10.npy",
+        "DVSGesture/ibmGestureTest/user02_led/3.npy",
+    )
+    assert [(s.label, s.word) for s in samples(root)] == [(3, None), (0, None), (10, None)]
+    assert len(samples(root / "DVSGesture", "ibmGestureTest")) == 1
+
+
+def test_files_of_every_readable_format(tmp_path: Path) -> None:
+    events = nmnist.decode(ONE, "one")
+    for name in ("Train/3/a.npy", "Train/3/b.npz", "Train/4/c.csv", "Train/4/d.bin"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith("npy"):
+            np.save(path, events)
+        elif name.endswith("npz"):
+            np.savez(path, events=events)
+        elif name.endswith("csv"):
+            path.write_text("t,x,y,p\n1,1,2,0\n")
+        else:
+            path.write_bytes(ONE)
+    (tmp_path / "Train/3/notes.txt").write_text("none of them")
+    # A table beside recordings of the other kinds is none itself.
+    assert names(samples(tmp_path)) == [
+        ("Train/3/a.npy", 3), ("Train/3/b.npz", 3), ("Train/4/d.bin", 4),
+    ]  # fmt: skip
+    assert all((sample.read() == events).all() for sample in samples(tmp_path))
+    (tmp_path / "Train/4/d.bin").unlink()
+    assert samples(tmp_path)[-1].name == "Train/4/c.csv"
+    assert (samples(tmp_path)[-1].read() == events).all()
+
+
+def test_splits_of_files_without_labels(tmp_path: Path) -> None:
+    put(tmp_path, "train/a.h5", "test/b.h5")
+    assert names(samples(tmp_path)) == [("test/b.h5", None), ("train/a.h5", None)]
+    assert names(samples(tmp_path, "train")) == [("train/a.h5", None)]
+
+
+def test_a_ros_2_bag_is_one_recording(tmp_path: Path) -> None:
+    put(tmp_path, "3/drive/metadata.yaml", "3/drive/drive_0.mcap", "3/other.raw")
+    assert names(samples(tmp_path)) == [("3/drive", 3), ("3/other.raw", 3)]
+    assert names(open_samples(tmp_path / "3" / "drive")) == [("drive", 3)]
+    with pytest.raises(RecordingError, match="has no split 'Train'"):
+        open_samples(tmp_path / "3" / "drive", "Train")
+
+
+def test_folders_of_folders_are_no_labels(tmp_path: Path) -> None:
+    put(tmp_path, "mnist/Train/3/a.bin", "caltech/cup/a.bin")
+    with pytest.raises(RecordingError, match="'Train' is no label"):
         samples(tmp_path)
 
 
