@@ -31,6 +31,7 @@ from pipeline.memory import keep_freed_memory
 from pipeline.node import Node
 from pipeline.packets import KINDS
 from pipeline.runtime import Control, Runner
+from pipeline.settings import settings_from
 from pipeline.tuned import Tuned
 
 EXIT_CRASH = 70
@@ -208,8 +209,8 @@ class _Process:
     def _build(self, part: Part) -> tuple[Node, Part]:
         cls = find(part.kind, part.name)
         tuned = self._tuned[part.name] = Tuned(self.directory, part.name)
-        settings = tuned.settings(cls.settings_type, part.values)
-        node = cls.variant(settings)(settings)
+        settings = settings_from(cls.settings_type, part.values, part.name)
+        node = tuned.restored(cls.variant(settings)(settings))
         node.name = part.name
         journal = journal_path(self.directory, part.name)
 

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from pipeline.errors import SettingError
-from pipeline.settings import S, settings_from
+from pipeline.node import Node
+from pipeline.settings import checked
 from pipeline.tuning import text_of
 
 _SOUND_S = 10.0
@@ -37,24 +38,22 @@ class Tuned:
         part.write_bytes(msgspec.json.encode(changed))
         part.replace(self._path)
 
-    def settings(self, kind: type[S], values: Mapping[str, Any]) -> S:
-        """Return the settings to run with: ``values``, and what was changed by a predecessor.
-
-        Raises SettingError where ``values`` are none.
-        """
-        plain = settings_from(kind, values, self._node)
+    def restored(self, node: Node) -> Node:
+        """Return ``node``, or one like it that has what a predecessor was changed to."""
         changed = self._take()
         if not changed:
-            return plain
+            return node
         said = ", ".join(f"{key} = {text_of(value)}" for key, value in changed.items())
+        kind = type(node.settings)
         try:
-            tuned = settings_from(kind, {**values, **changed}, self._node)
-        except SettingError as error:
+            fields = checked(kind, changed, self._node)
+            restored = type(node)(msgspec.structs.replace(node.settings, **fields))
+        except (SettingError, ValueError) as error:
             self.note = f"started again without what was changed ({said}): {error}"
-            return plain
-        self.changed = changed
+            return node
+        self.changed = fields
         self.note = f"started again with what was changed: {said}"
-        return tuned
+        return restored
 
     def _take(self) -> dict[str, Any]:
         """Return what was kept; it is set aside while a successor tries it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import groupby
 from typing import Any
 
 from pipeline.channel.protocol import Ask
@@ -32,14 +33,11 @@ class Wishes:
         self._flood_ns = 0
 
     def add(self, ask: Ask, now_ns: int) -> None:
-        """Let an Ask wait; of a row of wishes for one setting only the last is put into force."""
-        waiting = self._waiting
-        if waiting and waiting[-1].key == ask.key and ask.key in self._node.live:
-            self._answer(waiting.pop(), "", now_ns)
-        if len(waiting) >= _MOST_WAITING:
+        """Let an Ask wait until the node is between two packets."""
+        if len(self._waiting) >= _MOST_WAITING:
             self.refuse(ask, f"{self._node.name}: too much is asked for at once", now_ns)
         else:
-            waiting.append(ask)
+            self._waiting.append(ask)
 
     def grant(self, now_ns: int) -> bool:
         """Put into force what waits; True where there was anything."""
@@ -47,21 +45,36 @@ class Wishes:
             return False
         waiting, self._waiting = self._waiting, []
         before = dict(self._changed)
-        for ask in waiting:
-            try:
-                tune(self._node, ask.key, ask.value)
-            except RetinaError as error:
-                self.refuse(ask, str(error), now_ns)
-                if ask.key in self._node.live:
-                    self.refused[ask.key] = str(error)
+        for key, group in groupby(waiting, lambda ask: ask.key):
+            if key in self._node.live:
+                self._set(key, list(group), now_ns)
             else:
-                self._answer(ask, "", now_ns)
-                self.refused.pop(ask.key, None)
-                if ask.key in self._node.live:
-                    self._changed[ask.key] = getattr(self._node.settings, ask.key)
+                for ask in group:
+                    self._answer(ask, self._tune(ask), now_ns)
         if self._tuned is not None and self._changed != before:
             self._tuned.remember(self._changed)
         return True
+
+    def _set(self, key: str, asks: list[Ask], now_ns: int) -> None:
+        """Of a row of wishes for one setting put only the last that can be into force."""
+        self.refused.pop(key, None)
+        granted = False
+        for ask in reversed(asks):
+            why = "" if granted else self._tune(ask)
+            granted = not why
+            self._answer(ask, why, now_ns)
+            if why:
+                self.refused.setdefault(key, why)
+        if granted:
+            self._changed[key] = getattr(self._node.settings, key)
+
+    def _tune(self, ask: Ask) -> str:
+        """Do what is asked for; return why not, or nothing."""
+        try:
+            tune(self._node, ask.key, ask.value)
+        except RetinaError as error:
+            return str(error)
+        return ""
 
     def refuse(self, ask: Ask, why: str, now_ns: int) -> None:
         """Answer that an Ask is not granted."""

@@ -104,10 +104,11 @@ def test_silence_is_covered_too(
     np.testing.assert_array_equal(np.concatenate([p.events for p in packets]), recording)
 
 
-def test_a_recording_out_of_order_is_put_in_order(tmp_path: Path) -> None:
+def test_events_that_come_late_are_lifted_and_keep_their_order(tmp_path: Path) -> None:
     recording = events_of([5, 3, 2500, 2400], range(4), range(4), [1, 0, 1, 0])
     found = np.concatenate([p.events for p in stream(save(tmp_path / "a.bin", recording))])
-    np.testing.assert_array_equal(found, recording[[1, 0, 3, 2]])
+    recording["t"] = [5, 5, 2500, 2500]
+    np.testing.assert_array_equal(found, recording)
 
 
 def test_the_order_is_shuffled_by_a_seed(folder: Path) -> None:
@@ -199,14 +200,15 @@ def test_everything_is_compiled_before_the_first_packet() -> None:
     code = """
 from nodes.source import Source
 from pipeline import event_kernels
-from recordings import nmnist
+from recordings import nmnist, policy
 source = Source(pace="fast", limit=1)
 source.start()
-counts = [[len(k.signatures) for k in (event_kernels.pack, nmnist._decode)]]
+kernels = event_kernels.pack, nmnist._decode, policy._apply
+counts = [len(k.signatures) for k in kernels]
 next(source.produce())
-counts += [[len(k.signatures) for k in (event_kernels.pack, nmnist._decode)]]
-print(counts)
+assert counts == [len(k.signatures) for k in kernels], counts
+print(min(counts))
 """
     # Only a fresh process has compiled nothing yet.
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-    assert done.stdout == b"[[1, 1], [1, 1]]\n"
+    assert int(done.stdout) >= 1
