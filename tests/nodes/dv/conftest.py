@@ -1,33 +1,16 @@
-"""What the tests of DV's streams share: dv-processing in a child process, free ports, waiting."""
+"""What the tests of DV's streams share: dv-processing in a child process."""
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-PATIENCE_S = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    """Wait until a condition holds; fail where it does not within the tests' patience."""
-    end = time.monotonic() + PATIENCE_S
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < end, f"still not: {what}"
-        pause.wait(0.002)
+from tests.nodes.streams import until
 
 
 class Peer:

@@ -24,8 +24,8 @@ from recordings.evts import (
     encode_events,
     encode_header,
 )
-from tests.nodes.dv.conftest import Peer, free_port, until
-from tests.nodes.dv.streams import SENSOR, Running, save
+from tests.nodes.dv.conftest import Peer
+from tests.nodes.streams import SENSOR, Running, free_port, save, until
 from tests.strategies import events_of, random_events
 
 START = 1_700_000_000_000_000

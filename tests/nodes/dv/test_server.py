@@ -20,8 +20,8 @@ from pipeline import EventPacket
 from pipeline.errors import ChannelError, SettingError
 from pipeline.events import Events, empty_events
 from recordings.evts import decode_events
-from tests.nodes.dv.conftest import Peer, free_port, until
-from tests.nodes.dv.streams import SENSOR, Running
+from tests.nodes.dv.conftest import Peer
+from tests.nodes.streams import SENSOR, Running, free_port, until
 from tests.strategies import event_packet, events_of, random_events
 
 SIZED = {"width": SENSOR[0], "height": SENSOR[1]}

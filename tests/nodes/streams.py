@@ -1,8 +1,11 @@
-"""A source run in a thread as the runtime would: its packets, until it is told to stop."""
+"""What the tests of streams share: a source run in a thread, free ports, waiting with a bound."""
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,22 @@ from pipeline.events import Events
 from recordings.windows import joined
 
 SENSOR = (346, 260)
+PATIENCE_S = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait until a condition holds; fail where it does not within the tests' patience."""
+    end = time.monotonic() + PATIENCE_S
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < end, f"still not: {what}"
+        pause.wait(0.002)
 
 
 class Running:
