@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ _ORDERS = ((0, 1, 2, 3), (2, 0, 1, 3), (3, 0, 1, 2), (0, 2, 3, 1))
 _WITH_UNIT = re.compile(r"(.+?)(?:[_\s]+|\s*[\[(]\s*)([a-zµμ]+)[\])]?$")
 _LIMIT = 2**61
 
-Column = NDArray[np.generic]
+Column = NDArray[Any]
 
 
 class Named(NamedTuple):
@@ -66,7 +66,8 @@ def named(names: Sequence[str]) -> Named | None:
         if at is None:
             return None
         found.append(at)
-    return Named(*found, exponent)
+    t, x, y, p = found
+    return Named(t, x, y, p, exponent)
 
 
 def guess(rows: NDArray[np.float64]) -> Named | None:

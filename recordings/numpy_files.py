@@ -251,7 +251,7 @@ def _header(name: str, opener: Callable[[], Any], stream: Any) -> _Array:
 def _column(part: NDArray[Any], field: str | int | None) -> Column:
     if field is None:
         return part
-    return cast("Column", part[field] if isinstance(field, str) else part[:, field])
+    return part[field] if isinstance(field, str) else part[:, field]
 
 
 def _number(dtype: np.dtype[Any]) -> bool:

@@ -57,7 +57,7 @@ def text(raw, words, state, layout):  # type: ignore[no-untyped-def]  # pragma: 
                 fault = TOO_FEW
                 break
             minus = raw[i] == 45
-            i += np.int64(minus or raw[i] == 43)
+            i += int(minus or raw[i] == 43)
             m = np.int64(0)
             digits = 0
             scale = 0
@@ -120,8 +120,8 @@ def text(raw, words, state, layout):  # type: ignore[no-untyped-def]  # pragma: 
         words[n, 0] = t
         words[n, 1] = (x & 0xFFFF) | (y & 0xFFFF) << 16 | p << 32
         good = 0 <= x <= 0xFFFF and 0 <= y <= 0xFFFF
-        n += good
-        state[1] += not good
+        n += int(good)
+        state[1] += int(not good)
     state[0] = i
     state[4] = lines
     return n
@@ -149,7 +149,7 @@ def _careful(raw, i):  # type: ignore[no-untyped-def]  # pragma: no cover
             digits += 1
             if held < 18:
                 m = m * 10 + d
-                held += m > 0
+                held += int(m > 0)
                 scale -= point
             else:
                 scale += 1 - point
@@ -161,12 +161,13 @@ def _careful(raw, i):  # type: ignore[no-untyped-def]  # pragma: no cover
     if digits and (raw[i] | 32) == 101:
         j = i + 1
         minus = raw[j] == 45
-        j += np.int64(minus or raw[j] == 43)
+        j += int(minus or raw[j] == 43)
         e = 0
         first = j
         d = np.int64(raw[j]) - 48
         while 0 <= d <= 9:
-            e = min(e * 10 + d, 1000)
+            if e < 1000:
+                e = e * 10 + int(d)
             j += 1
             d = np.int64(raw[j]) - 48
         if j > first:
