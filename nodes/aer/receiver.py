@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nodes.aer.address import Address, guard, opened, parse
 from nodes.aer.forms import Decoder, encode
+from nodes.query import settings_at
 from nodes.windows import Windows
 from pipeline import EventPacket, Meta, Packet, Settings, SourceNode
 from pipeline.errors import ChannelError
@@ -69,7 +70,7 @@ class AerReceiver(SourceNode):
     @classmethod
     def settings_at(cls, source: str, packet_us: int) -> AerSettings:
         """Return the settings that listen at ``source``."""
-        return AerSettings(address=source, packet_us=packet_us)
+        return settings_at(AerSettings, source, packet_us=packet_us)
 
     def __init__(self, settings: AerSettings | None = None, **values: Any) -> None:
         super().__init__(settings, **values)

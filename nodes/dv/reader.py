@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from nodes.dv.address import parse
 from nodes.dv.link import SLICE_MS, BackOff, connect, ready, resolved
 from nodes.dv.packets import Incoming
+from nodes.query import settings_at
 from nodes.windows import Windows
 from pipeline import EventPacket, Meta, Packet, Settings, SourceNode
 from pipeline.errors import DeviceError, PacketError
@@ -73,7 +74,7 @@ class DvReader(SourceNode):
     @classmethod
     def settings_at(cls, source: str, packet_us: int) -> DvSettings:
         """Return the settings that read ``source``."""
-        return DvSettings(address=source, packet_us=packet_us)
+        return settings_at(DvSettings, source, packet_us=packet_us)
 
     def __init__(self, settings: DvSettings | None = None, **values: Any) -> None:
         super().__init__(settings, **values)
