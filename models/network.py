@@ -19,9 +19,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
+
+import msgspec
 
 from models.neuron import SRM, Neuron
 
@@ -156,6 +158,19 @@ class Network:
     def pooling(self) -> float:
         """The weight of a sum-pooling synapse."""
         return POOL_WEIGHT * self.neuron.theta
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the input and the layers are called: ``input``, ``16c5``, ``2a``, ..."""
+        return ("input", *self.spec.split("-")[1:])
+
+    def with_threshold(self, times: float) -> Network:
+        """Return the network whose neurons have ``times`` their threshold θ.
+
+        Raises ValueError where that is no neuron.
+        """
+        neuron = msgspec.structs.replace(self.neuron, theta=self.neuron.theta * times)
+        return replace(self, neuron=neuron)
 
     @property
     def neurons(self) -> int:

@@ -36,8 +36,9 @@ DECAY_X, DECAY_Y, LATE, SOON, DECAY_R, DECAY_Q, RESET, THETA, POOLING = range(9)
 
 ASLEEP = -1
 
-SPIKES, OPERATIONS, BINS = range(3)
-"""Entries of the totals, int64."""
+SPIKES, OPERATIONS, BINS, FIRED = range(4)
+"""Entries of the totals, int64. From FIRED on an entry a layer: where the layer's spikes of the
+last bin end in the queue, which holds those of all layers, one behind the other."""
 
 # Below this a trace is silence. Taking it for 0 keeps the recursions out of subnormal numbers,
 # where a processor may be a hundred times slower; it is far below a potential's last digit.
@@ -180,17 +181,19 @@ def step(table, constants, weights, delays, state, acc, touched, fresh, rhythm, 
     layers = table.shape[0]
     for layer in range(layers):
         row = table[layer]
+        mine = queue[spikes:]
         found = _layer(
             row, constants, state, acc, touched, fresh, bin_ % row[SLOTS], rhythm[0], sweep,
-            u, fired, queue,
+            u, fired, mine,
         )  # fmt: skip
         spikes += found
+        totals[FIRED + layer] = spikes
         c_out = row[C_OUT]
         if layer + 1 < layers:
             after = table[layer + 1]
             slot = bin_ % after[SLOTS]
             for i in range(found):
-                at = np.int64(queue[i])
+                at = np.int64(mine[i])
                 place = at // c_out
                 y = place // row[W_OUT]
                 operations += scatter(
@@ -202,12 +205,25 @@ def step(table, constants, weights, delays, state, acc, touched, fresh, rhythm, 
             out[:] = 0
             plane_out = row[H_OUT] * row[W_OUT]
             for i in range(found):
-                place = queue[i] // c_out
-                out[(queue[i] - place * c_out) * plane_out + place] += 1
+                place = mine[i] // c_out
+                out[(mine[i] - place * c_out) * plane_out + place] += 1
     totals[SPIKES] += spikes
     totals[OPERATIONS] += operations
     totals[BINS] += 1
     return True
+
+
+@numba.njit(cache=True, nogil=True)
+def tell(table, queue, totals, index):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Fill ``index`` uint32 [neurons] with who spiked in the last bin, flat into (C, H, W)."""
+    i = 0
+    for layer in range(table.shape[0]):
+        c_out = table[layer, C_OUT]
+        plane = table[layer, H_OUT] * table[layer, W_OUT]
+        while i < totals[FIRED + layer]:
+            place = queue[i] // c_out
+            index[i] = (queue[i] - place * c_out) * plane + place
+            i += 1
 
 
 @numba.njit(cache=True, nogil=True)

@@ -11,6 +11,10 @@ from models import layout
 from models import step_kernels as k
 from models.store import Model
 
+Spiked = tuple[NDArray[np.int64], NDArray[np.uint32]]
+"""Who spiked in a bin: ``index`` [n], flat into each layer's (C, H, W), layer behind layer, and
+``ends`` [layers], where each layer's end in it; given as (ends, index)."""
+
 
 class Stepper:
     """One stream through a model; its state lives from ``reset`` to ``reset``.
@@ -20,6 +24,7 @@ class Stepper:
     classes       labels of a classifier's output neurons, in order
     bin_us        length of a bin
     window_us     time after which an answer is due
+    network       its layers, with the model's own threshold
     spikes, synaptic_operations   since the last reset; an operation is one weight added
 
     The same inputs in the same order give the same spikes, stepped or as a whole (``run``).
@@ -28,6 +33,7 @@ class Stepper:
 
     def __init__(self, model: Model) -> None:
         network = model.network
+        self.network = network
         self.input_shape = network.input_shape
         self.output_shape = model.output_shape
         self.classes = model.classes
@@ -36,6 +42,7 @@ class Stepper:
         dynamics = network.neuron.dynamics
         self._table = layout.table(network)
         self._constants = np.array([*dynamics, network.pooling], np.float32)
+        self._threshold = 1.0
         self._weights, self._delays = laid(model)
         neurons = int(self._table[:, layout.NEURONS].sum())
         inputs = int((self._table[:, layout.NEURONS] * self._table[:, layout.SLOTS]).sum())
@@ -48,7 +55,8 @@ class Stepper:
         self._fired = np.zeros(layout.BLOCK, np.uint8)
         # One place more than there are neurons: the kernel writes before it counts.
         self._queue = np.zeros(neurons + 1, np.int32)
-        self._totals = np.zeros(3, np.int64)
+        self._totals = np.zeros(k.FIRED + len(self._table), np.int64)
+        self._told = np.zeros(neurons, np.uint32)
         self._out = np.zeros(math.prod(self.output_shape), np.int64)
         self._inputs = math.prod(network.input_shape)
         # Inputs are copied here: a view into a received packet may be read-only or unaligned,
@@ -56,6 +64,7 @@ class Stepper:
         self._index = np.zeros(self._inputs, np.uint32)
         self._count = np.zeros(self._inputs, np.uint8)
         self.step(np.zeros(0, np.uint32), np.zeros(0, np.uint8))
+        self.spiked()
         self.reset()
 
     @property
@@ -67,6 +76,28 @@ class Stepper:
     def synaptic_operations(self) -> int:
         """Weights added to neurons' inputs since the last reset, once for each spike."""
         return int(self._totals[k.OPERATIONS])
+
+    @property
+    def threshold(self) -> float:
+        """How many times its model's own threshold θ a neuron has."""
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, times: float) -> None:
+        """Let the network be one whose neurons have ``times`` their θ, from the next bin on.
+
+        What follows from θ follows: a neuron's response to its own spikes, the weight of pooling.
+        Raises ValueError where that is no neuron.
+        """
+        network = self.network.with_threshold(times)
+        self._threshold = times
+        self._constants[:] = (*network.neuron.dynamics, network.pooling)
+
+    def spiked(self) -> Spiked:
+        """Return who spiked in the last bin, in every layer; the next call overwrites it."""
+        k.tell(self._table, self._queue, self._totals, self._told)
+        ends = self._totals[k.FIRED :]
+        return ends, self._told[: ends[-1]]
 
     def reset(self) -> None:
         """Forget everything: the next bin is the first."""

@@ -20,6 +20,7 @@ from torch.nn import functional
 from models.layout import whole_bins
 from models.module import weigh
 from models.network import Dense, Pool
+from models.stepper import Spiked
 from models.store import Model
 
 Bin = tuple[NDArray[np.uint32], NDArray[np.uint8]]
@@ -43,7 +44,9 @@ class TorchStepper:
         self.bin_us = model.bin_us
         self.window_us = model.window_us
         self.streams = streams
+        self.network = network
         self._network = network
+        self._threshold = 1.0
         self._dynamics = network.neuron.dynamics
         self._device = torch.device(device)
         if self._device.type == "cuda":
@@ -69,6 +72,7 @@ class TorchStepper:
         self._inputs = math.prod(network.input_shape)
         self._out = self._zeros(streams, math.prod(self.output_shape))
         self._totals = torch.zeros((2, streams), dtype=torch.int64, device=self._device)
+        self._fired: list[Tensor] = []
         self._graph = self._record() if self._device.type == "cuda" else None
 
     @property
@@ -80,6 +84,41 @@ class TorchStepper:
     def synaptic_operations(self) -> int:
         """Weights added to neurons' inputs since the last reset, once for each spike."""
         return int(self._totals[1].sum())
+
+    @property
+    def threshold(self) -> float:
+        """How many times its model's own threshold θ a neuron has."""
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, times: float) -> None:
+        """Let the network be one whose neurons have ``times`` their θ, as ``Stepper`` does."""
+        self._network = self.network.with_threshold(times)
+        self._threshold = times
+        self._dynamics = self._network.neuron.dynamics
+        if self._graph is not None:
+            # The constants are part of what was recorded; what the neurons know stays.
+            held = [(each, each.clone()) for each in self._memory()]
+            self._graph = self._record()
+            for each, before in held:
+                each.copy_(before)
+
+    def spiked(self) -> Spiked:
+        """Return who spiked in the last bin, in every layer, as ``Stepper`` does.
+
+        Raises ValueError where there are several streams.
+        """
+        if self.streams != 1:
+            raise ValueError(f"{self.streams} streams spike together, expected one")
+        sizes = [math.prod(shape) for shape in self._network.shapes[1:]]
+        if not self._fired:
+            return np.zeros(len(sizes), np.int64), np.zeros(0, np.uint32)
+        flat = torch.cat([fired.flatten() for fired in self._fired])
+        places = torch.nonzero(flat).flatten().cpu().numpy()
+        starts = np.cumsum([0, *sizes])
+        ends = np.searchsorted(places, starts[1:])
+        own = places - np.repeat(starts[:-1], np.diff(ends, prepend=0))
+        return ends.astype(np.int64), own.astype(np.uint32)
 
     @torch.no_grad()
     def reset(self, stream: int | None = None) -> None:
@@ -130,6 +169,11 @@ class TorchStepper:
         out: NDArray[np.int64] = self._out.to(torch.int64).cpu().numpy()
         return out
 
+    def _memory(self) -> list[Tensor]:
+        """Return all that changes from bin to bin."""
+        past = [each for each in self._past if each is not None]
+        return [*self._state, *past, self._time, self._totals]
+
     def _zeros(self, *shape: int) -> Tensor:
         return torch.zeros(shape, device=self._device)
 
@@ -144,10 +188,14 @@ class TorchStepper:
     def _advance(self) -> None:
         """Take the bin in ``_frame``: on buffers that stay where they are, without the host."""
         spikes = self._frame
+        fired = []
         for i in range(len(self._network.layers)):
             self._totals[1] += (spikes * self._fan_out[i]).sum((1, 2, 3)).to(torch.int64)
             spikes = self._layer(i, spikes)
+            fired.append(spikes)
             self._totals[0] += spikes.sum((1, 2, 3)).to(torch.int64)
+        # A recorded graph fills the same tensors again as long as they are held.
+        self._fired = fired
         self._out.copy_(spikes.flatten(1))
         self._time += 1
 
