@@ -61,7 +61,7 @@ class Cutter:
 
     def push(self, batch: Batch, now_us: int) -> None:
         """Take a batch that has come at ``now_us`` of the host's clock."""
-        events = self._inside(batch.events)
+        events = batch.events
         reached = batch.reached_us
         first = min(int(events["t"][0]), reached) if len(events) else reached
         if self.shift_us is None:
@@ -70,6 +70,7 @@ class Cutter:
         if step < -LATE_US or step > JUMP_US:
             self.jumps += 1
             self.shift_us = max(self._expected(now_us), self._latest) - first
+        events = self._inside(events)
         if len(events):
             times = events["t"]
             times += self.shift_us

@@ -146,12 +146,12 @@ class InivationDevice(InputDevice):
         super().__init__(camera, found)
         # The driver's own packets are of 10 ms.
         camera.setTimeInterval(timedelta(microseconds=packet_us))
-        self._tuner: Tuner = tuner_of(camera, found.name, self.width, self.height)
+        self._tuner: Tuner | None = tuner_of(camera, found.name, self.width, self.height)
 
     def apply(self, wanted: Wanted) -> list[str]:
         """Set what the camera has."""
         try:
-            return self._tuner.apply(wanted)
+            return self._open().apply(wanted)
         except RuntimeError as error:
             self._look()
             return [f"{self.found.name}: {plain(error)}"]
@@ -159,7 +159,7 @@ class InivationDevice(InputDevice):
     def actual(self) -> dict[str, object]:
         """Read the settings back."""
         try:
-            return self._tuner.actual()
+            return self._open().actual()
         except RuntimeError as error:
             raise Gone(f"{self.found.name}: is gone ({plain(error)})") from None
 
@@ -178,6 +178,16 @@ class InivationDevice(InputDevice):
             with contextlib.suppress(AttributeError, RuntimeError):
                 facts[name] = ask()
         return facts
+
+    def close(self) -> None:
+        """Let go of the camera: it is released when nobody holds it any more."""
+        super().close()
+        self._tuner = None
+
+    def _open(self) -> Tuner:
+        if self._tuner is None:
+            raise Gone(f"{self.found.name}: is closed")
+        return self._tuner
 
     def _look(self) -> None:
         """Raise Gone where a setting failed because the camera is not there."""

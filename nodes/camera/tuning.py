@@ -35,6 +35,21 @@ def towards(default: int, least: int, most: int, share: float) -> int:
     return round(default + (share * (most - default) if share > 0 else -share * (least - default)))
 
 
+def scaled(coarse: int, fine: int, by: float) -> tuple[int, int]:
+    """Return the coarse and fine value of a DAVIS's current, times ``by``.
+
+    A step of the coarse value is a factor of eight, the fine value goes up to 255.
+    """
+    if by == 1:
+        return coarse, fine
+    current = 8.0**coarse * max(fine, 1) * by
+    for step in range(8):
+        value = round(current / 8.0**step)
+        if value <= 255:
+            return step, max(1, value)
+    return 7, 255
+
+
 class Tuner:
     """What all classes share: region of interest and mirrors. Others add their own.
 
@@ -227,8 +242,8 @@ class DavisTuner(Tuner):
         if not self._currents:
             return super().sensitivity(preset)
         factor = CURRENTS[preset]
-        for key, (coarse, fine), by in (("On", self._on, factor), ("Off", self._off, 1 / factor)):
-            self._set_current(self._currents[key], coarse, min(255, max(1, round(fine * by))))
+        for key, current, by in (("On", self._on, factor), ("Off", self._off, 1 / factor)):
+            self._set_current(self._currents[key], *scaled(*current, by))
         return []
 
     def noise(self, us: int | None) -> list[str]:

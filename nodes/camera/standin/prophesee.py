@@ -20,6 +20,10 @@ POLARITY = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("on", "?")])
 """The library's event: 13 bytes."""
 
 
+_USB_US = 1000
+"""How often USB brings something, be it the time alone."""
+
+
 def _now_us() -> int:
     return time.monotonic_ns() // 1000
 
@@ -31,7 +35,7 @@ class Evk4:
         self._port = port
         self._scene = Scene(port.scene)
         # The camera's clock begins when it is opened.
-        self._begin_us = port.now_us()
+        self._begin_us = self._given_us = port.now_us()
         self._timeout = iterator_timeout
         self._closed = False
         self.configuration = configuration
@@ -52,13 +56,18 @@ class Evk4:
         return self
 
     def __next__(self) -> tuple[Any, Any]:
-        """Return (status, packet); waits up to the iterator's timeout where nothing has come."""
+        """Return (status, packet), both without content where nothing has come; never waits."""
         nd = self._port.library
         if self._closed:
             raise RuntimeError("__next__ called after __exit__")
         if self._port.plugged is not self:
             raise RuntimeError("PropheseeEvk4(Usb(Rusb(NoDevice)))")
         now = self._port.now_us()
+        if now - self._given_us < _USB_US:
+            nothing = nd.Evt3Packet()
+            nothing.polarity_events = nothing.polarity_events_overflow_indices = None
+            return nd.status.RawStatus(system_time=time.time(), ring=None), nothing
+        self._given_us = now
         events = self._scene.until(now - self._begin_us)
         raw = np.zeros(len(events), POLARITY)
         for ours, theirs in (("t", "t"), ("x", "x"), ("y", "y"), ("p", "on")):

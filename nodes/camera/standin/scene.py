@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.errors import RecordingError
 from pipeline.events import Events, empty_events
 from recordings.folder import open_samples
 from recordings.opening import open_recording
@@ -28,7 +29,7 @@ class Scene:
                 self.width, self.height = first.width, first.height
             else:
                 self.width, self.height = extent(first)
-        self._chunks = self._all()
+        self._chunks = _endless(self._paths, self.width, self.height)
         self._waiting: list[Events] = []
 
     def until(self, t_us: int) -> Events:
@@ -43,21 +44,23 @@ class Scene:
         self._waiting = [events[n:]] if n < len(events) else []
         return events[:n].copy() if n else empty_events(0)
 
-    def _all(self) -> Iterator[Events]:
-        t = 0
-        while True:
-            begin = t
-            for path in self._paths:
-                with open_recording(path) as recording:
-                    base = origin_us(recording)
-                    start = t
-                    for chunk in recording.chunks():
-                        inside = (chunk["x"] < self.width) & (chunk["y"] < self.height)
-                        kept = chunk[inside]
-                        if len(kept):
-                            kept["t"] += start - base
-                            t = int(kept["t"][-1])
-                            yield kept
-                t += _PAUSE_US
-            if t - begin <= _PAUSE_US * len(self._paths):
-                raise ValueError("the scene holds no events")
+
+def _endless(paths: list[Path], width: int, height: int) -> Iterator[Events]:
+    """Yield the events of every recording in turn, time going on, and begin again."""
+    # No method: a scene that nobody holds any more must close its file at once.
+    t = 0
+    while True:
+        begin = t
+        for path in paths:
+            with open_recording(path) as recording:
+                base = origin_us(recording)
+                start = t
+                for chunk in recording.chunks():
+                    kept = chunk[(chunk["x"] < width) & (chunk["y"] < height)]
+                    if len(kept):
+                        kept["t"] += start - base
+                        t = int(kept["t"][-1])
+                        yield kept
+            t += _PAUSE_US
+        if t - begin <= _PAUSE_US * len(paths):
+            raise RecordingError(f"{paths[0]}: holds no events, a scene needs some")

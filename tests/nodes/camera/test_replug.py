@@ -1,0 +1,113 @@
+"""A hundred pulled plugs: as many recoveries, and nothing leaks."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nodes.camera.drivers import discover, drivers_for
+from nodes.camera.node import Camera
+from nodes.camera.virtual import free_port
+from pipeline.errors import DeviceError
+from tests.nodes.camera.conftest import Desk
+
+
+def held() -> tuple[int, int]:
+    """Return how many descriptors and threads this process has."""
+    return len(list(Path("/proc/self/fd").iterdir())), len(list(Path("/proc/self/task").iterdir()))
+
+
+def test_a_hundred_plugs(desk: Callable[..., Desk]) -> None:
+    one = desk()
+    stream = iter(one.node)
+    end = next(stream).header.t_end
+    before = held()
+    for n in range(1, 101):
+        one.port.unplug()
+        one.node.wait = lambda ms: (one.clock.advance(ms * 1_000_000), one.port.plug())[0]
+        for packet in stream:
+            assert packet.header.t_begin >= end
+            end = packet.header.t_end
+            if packet.header.reset:
+                break
+        assert one.node.facts()["replugs"] == n
+    assert held() == before
+
+
+def test_looking_for_cameras_in_earnest_leaks_nothing() -> None:
+    """The vendors' libraries themselves, on whatever this machine has."""
+    drivers = drivers_for("")
+    discover(drivers)
+    before = held()
+    for _ in range(100):
+        discover(drivers)
+    assert held() == before
+
+
+class Server:
+    """A virtual camera in a process of its own, which can be killed and started again."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def plug(self) -> None:
+        command = [sys.executable, "-m", "nodes.camera.virtual", "samples", str(self.port)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == f"dv://127.0.0.1:{self.port}\n".encode()
+
+    def unplug(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate(timeout=20)
+            self.process = None
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    one = Server(free_port())
+    one.plug()
+    yield one
+    one.unplug()
+
+
+@pytest.mark.parametrize("times", [2, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.timeout(600)
+def test_a_virtual_camera_over_the_network_is_unplugged(server: Server, times: int) -> None:
+    camera = Camera(source=f"camera:127.0.0.1:{server.port}")
+    stream = iter(camera)
+    first = next(stream).header
+    assert (first.reset, first.width, first.height) == (True, 34, 34)
+    waited = camera.wait
+
+    def wait(ms: int) -> None:
+        waited(ms)
+        if camera.condition == "reconnecting" and server.process is None:
+            server.plug()
+
+    camera.wait = wait
+    end, before = first.t_end, held()
+    for n in range(1, times + 1):
+        assert sum(packet.size for packet in itertools.islice(stream, 300)) > 0
+        server.unplug()
+        for packet in stream:
+            assert packet.header.t_begin >= end
+            end = packet.header.t_end
+            if packet.header.reset:
+                break
+        assert camera.facts()["replugs"] == n
+    assert held() == before
+    camera.stop()
+
+
+def test_no_server_is_no_camera() -> None:
+    with pytest.raises(DeviceError, match=r"no camera '127\.0\.0\.1:\d+' is plugged in"):
+        next(iter(Camera(source=f"camera:127.0.0.1:{free_port()}")))
