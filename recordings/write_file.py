@@ -26,7 +26,7 @@ class OutFile:
         self.size = 0
         make_way(path, overwrite)
         try:
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise cannot_write(path, error) from None
 
@@ -47,6 +47,13 @@ class OutFile:
         """Write ``parts`` from byte ``at`` on, whatever is there; return where they end."""
         try:
             return self._put(at, parts)
+        except OSError as error:
+            raise cannot_write(self.path, error) from None
+
+    def get(self, at: int, n: int) -> bytes:
+        """Return ``n`` bytes from byte ``at`` on, or fewer where the file ends."""
+        try:
+            return os.pread(self._fd, n, at)
         except OSError as error:
             raise cannot_write(self.path, error) from None
 
