@@ -86,17 +86,16 @@ class _Base:
 
         now = self._port.now_us() if self._port.plugged is self else self._port.unplugged_us
         step = self._interval // timedelta(microseconds=1)
-        if now - self._given_us < step:
-            return None
-        self._given_us += step
-        events = self._scene.until(self._given_us - self._begin_us)
         x0, y0, width, height = self._crop
-        store = dv_processing.EventStore()
-        for t, x, y, p in events.tolist():
-            if x0 <= x < x0 + width and y0 <= y < y0 + height:
-                x, y = self._mirrored(x, y)  # noqa: PLW2901
-                store.push_back(self._begin_us + t, x, y, bool(p))
-        return store if store.size() else None
+        while now - self._given_us >= step:
+            self._given_us += step
+            store = dv_processing.EventStore()
+            for t, x, y, p in self._scene.until(self._given_us - self._begin_us).tolist():
+                if x0 <= x < x0 + width and y0 <= y < y0 + height:
+                    store.push_back(self._begin_us + t, *self._mirrored(x, y), bool(p))
+            if store.size():
+                return store
+        return None
 
     def isRunning(self, streamName: str | None = None) -> bool:
         """Whether it is plugged in."""
