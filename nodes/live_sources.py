@@ -23,8 +23,8 @@ _CLASSES = {
     "ipc://": "nodes.remote:Remote",
 }
 
-_EXTRAS = {"neuromorphic_drivers": "prophesee", "dv_processing": None}
-"""The extra of ours that brings a package; None: it should be there in any case."""
+_EXTRAS = {"neuromorphic_drivers": "prophesee"}
+"""The extra of ours that brings a package."""
 
 
 def live_class(settings: SourceSettings) -> type[SourceNode] | None:
@@ -48,29 +48,27 @@ def live_class(settings: SourceSettings) -> type[SourceNode] | None:
                 f"{field.name} = {value} does not apply to a live source ({path}):"
                 " only to recordings"
             )
-    return _made(_load(place, path))
-
-
-def _load(place: str, path: str) -> type[SourceNode]:
-    module_name, _, class_name = place.partition(":")
     try:
-        found = getattr(importlib.import_module(module_name), class_name)
+        return _class(place)
     except ImportError as error:
         package = (error.name or "").partition(".")[0]
         extra = _EXTRAS.get(package)
         how = f"pip install 'silicon-retina[{extra}]'" if extra else "install it"
         raise DeviceError(f"{path}: needs the package {package or error} ({how})") from None
-    assert issubclass(found, SourceNode)
-    return found
 
 
 @functools.cache
-def _made(cls: Any) -> type[SourceNode]:
-    """Return a class like ``cls`` that can be made from settings of ``source``, too."""
+def _class(place: str) -> type[SourceNode]:
+    """Return a class like that at ``place`` which is made from settings of ``source``, too."""
+    module_name, _, class_name = place.partition(":")
+    cls: Any = getattr(importlib.import_module(module_name), class_name)
 
     def make(self: Any, settings: Any = None, **values: Any) -> None:
         if isinstance(settings, SourceSettings):
             settings = cls.settings_at(settings.path, settings.packet_us)
         cls.__init__(self, settings, **values)
 
-    return type(cls.__name__, (cls,), {"__init__": make, "__module__": cls.__module__})
+    made: type[SourceNode] = type(
+        class_name, (cls,), {"__init__": make, "__module__": cls.__module__}
+    )
+    return made

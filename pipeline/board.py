@@ -102,6 +102,11 @@ class EdgeBoard:
         return self.cells[start : start + BUCKETS].tolist()
 
 
+def private_edge(peer: str, direction: int) -> EdgeBoard:
+    """Return an end of an edge that is counted in this process alone."""
+    return EdgeBoard(memoryview(bytearray(_EDGE * 8)).cast("q"), 0, peer, direction)
+
+
 class Board:
     """A node's counters; in a mapped file where ``path`` is given, else in this process alone."""
 
@@ -140,7 +145,7 @@ class Board:
                 return edge
         n = self.cells[NodeSlot.EDGES]
         if n >= MAX_EDGES:
-            return EdgeBoard(memoryview(bytearray(_EDGE * 8)).cast("q"), 0, peer, direction)
+            return private_edge(peer, direction)
         base = _HEAD + n * _EDGE
         self._bytes[base * 8 : base * 8 + len(name)] = name
         self.cells[base + EdgeSlot.DIRECTION] = direction

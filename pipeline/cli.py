@@ -113,6 +113,9 @@ def node(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Allow tcp links beyond this host without keys.")
     ] = False,
+    control: Annotated[
+        bool, typer.Option("--control/--no-control", help="Others may change its live settings.")
+    ] = True,
     debug: Debug = False,
 ) -> None:
     """Run one node headless, on this or another host; Ctrl-C ends it."""
@@ -127,7 +130,60 @@ def node(
         policy,
         keys,
         insecure,
+        control,
     )
+
+
+Keys = Annotated[
+    str | None, typer.Option("--keys", metavar="DIR", help="CURVE keys for tcp links.")
+]
+Insecure = Annotated[
+    bool, typer.Option("--insecure", help="Allow tcp links beyond this host without keys.")
+]
+
+
+@app.command()
+def status(
+    endpoint: Annotated[
+        str | None,
+        typer.Argument(help="Address of any node of a run (default: the runs on this host)."),
+    ] = None,
+    node: Annotated[
+        str | None, typer.Option("--node", help="This node's settings, facts and words.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Until it ends.")] = False,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write it ('-': here).")
+    ] = None,
+    keys: Keys = None,
+    insecure: Insecure = False,
+    debug: Debug = False,
+) -> None:
+    """Show how the nodes of a running pipeline are, without slowing it."""
+    from pipeline.channel.endpoints import Security
+    from pipeline.watch_commands import show_status
+
+    show_status(endpoint, node, watch, json_file, Security(keys=keys, insecure=insecure))
+
+
+@app.command()
+def ask(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[ENDPOINT] NODE.KEY=VALUE...",
+            help="Address of any node of the run (default: the run on this host); the wishes.",
+        ),
+    ],
+    keys: Keys = None,
+    insecure: Insecure = False,
+    debug: Debug = False,
+) -> None:
+    """Change live settings of a running pipeline's nodes, or have them act (NODE.ACTION)."""
+    from pipeline.channel.endpoints import Security
+    from pipeline.watch_commands import ask_nodes
+
+    ask_nodes(words, Security(keys=keys, insecure=insecure))
 
 
 @app.command()

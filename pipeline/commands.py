@@ -130,6 +130,7 @@ def run_node(
     policy: str,
     keys: str | None,
     insecure: bool,
+    control: bool = True,
 ) -> None:
     """Run one node in this process until its inputs end or a signal comes."""
     cls = find(kind, "retina node")
@@ -148,11 +149,16 @@ def run_node(
     keep_freed_memory()
     node = cls(settings)
     node.name = name or (kind if kind in known() else cls.__name__.lower())
-    _run_alone(node, inputs, outputs, checked, Security(keys=keys, insecure=insecure))
+    _run_alone(node, inputs, outputs, checked, Security(keys=keys, insecure=insecure), control)
 
 
 def _run_alone(
-    node: Node, inputs: Sequence[str], outputs: Sequence[str], policy: Policy, security: Security
+    node: Node,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    policy: Policy,
+    security: Security,
+    obeys: bool,
 ) -> None:
     control = Control()
     control.go.set()
@@ -191,7 +197,7 @@ def _run_alone(
             for endpoint in inputs
         ]
         runner = Runner(
-            node, inlets, outlet, board, control, wait_for_consumer=outlet is not None,
+            node, inlets, outlet, board, control, wait_for_consumer=outlet is not None, obeys=obeys,
             say=lambda line: print(line, file=sys.stderr, flush=True),
         )  # fmt: skip
         _run(runner, node)

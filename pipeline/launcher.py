@@ -32,6 +32,7 @@ from pipeline.process import (
     failure_path,
 )
 from pipeline.report import Report, make_report
+from pipeline.runs import note_run
 
 MAX_RESTARTS = 5
 """How often one process may die before the run is given up."""
@@ -96,6 +97,7 @@ class Launcher:
         The report of a run that failed hangs on the exception as ``report``.
         """
         self.directory = run_directory()
+        note_run(self.directory, self.graph.name, os.getpid())
         try:
             with self._signals():
                 for name in self.graph.nodes:
@@ -264,7 +266,8 @@ class Launcher:
             endpoints = list(spec.listen)
             if any(edge.target in inside for edge in outputs):
                 endpoints.append(f"inproc://{spec.name}")
-            if any(edge.target not in inside for edge in outputs):
+            if spec.cls.emits:
+                # Also where the graph has no use for it: a guest may have.
                 endpoints.append(f"ipc://{self.directory}/{spec.name}")
             parts.append(
                 Part(

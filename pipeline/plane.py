@@ -54,7 +54,7 @@ class Plane:
     """One node's place among the others; it is the node's ``Surroundings``.
 
     ``control`` false: every Ask that comes in is refused, for this node and for those behind it.
-    ``tuned`` keeps what is changed for a successor.
+    ``tuned`` keeps what is changed for a successor. ``tells`` false: it only watches.
     """
 
     def __init__(
@@ -68,9 +68,11 @@ class Plane:
         control: bool = True,
         directory: Path | None = None,
         tuned: Tuned | None = None,
+        tells: bool = True,
     ) -> None:
         self.node = node
         self.control = control
+        self._tells = tells
         self.wishes = Wishes(node, tuned)
         self._inlets = inlets
         self._outlet = outlet
@@ -132,7 +134,7 @@ class Plane:
         for inlet in self._inlets:
             if not inlet.socket.closed:
                 inlet.listen()
-        if now >= self._next_own_ns:
+        if self._tells and now >= self._next_own_ns:
             self._next_own_ns = now + TELL_NS
             self._own = self._describe()
             frame = _fitting(self._own)

@@ -69,14 +69,19 @@ class Report(msgspec.Struct):
 
     def write(self, file: str) -> None:
         """Write the report as JSON to ``file``, ``-`` for standard output."""
-        text = msgspec.json.format(msgspec.json.encode(self), indent=2)
-        if file == "-":
-            print(text.decode())
-            return
-        try:
-            Path(file).write_bytes(text + b"\n")
-        except OSError as error:
-            raise RetinaError(f"{file}: cannot write the report: {error.strerror}") from None
+        write_json(self, file)
+
+
+def write_json(what: object, file: str) -> None:
+    """Write a report as JSON to ``file``, ``-`` for standard output."""
+    text = msgspec.json.format(msgspec.json.encode(what), indent=2)
+    if file == "-":
+        print(text.decode())
+        return
+    try:
+        Path(file).write_bytes(text + b"\n")
+    except OSError as error:
+        raise RetinaError(f"{file}: cannot write the report: {error.strerror}") from None
 
 
 def latency_of(ends: Iterable[EdgeBoard]) -> LatencyReport:

@@ -28,16 +28,16 @@ class Wishes:
         self._tuned = tuned
         self._changed: dict[str, Any] = {} if tuned is None else dict(tuned.changed)
         self._waiting: list[Ask] = []
-        self._answers: deque[tuple[int, Answer]] = deque(maxlen=32)
+        self._answers: deque[tuple[int, Answer]] = deque(maxlen=50)
         self._flood = 0
         self._flood_ns = 0
 
     def add(self, ask: Ask, now_ns: int) -> None:
         """Let an Ask wait until the node is between two packets."""
-        if len(self._waiting) >= _MOST_WAITING:
-            self.refuse(ask, f"{self._node.name}: too much is asked for at once", now_ns)
-        else:
-            self._waiting.append(ask)
+        self._waiting.append(ask)
+        if len(self._waiting) > _MOST_WAITING:
+            oldest = self._waiting.pop(0)
+            self.refuse(oldest, f"{self._node.name}: too much is asked for at once", now_ns)
 
     def grant(self, now_ns: int) -> bool:
         """Put into force what waits; True where there was anything."""
@@ -59,12 +59,15 @@ class Wishes:
         """Of a row of wishes for one setting put only the last that can be into force."""
         self.refused.pop(key, None)
         granted = False
+        answers: list[tuple[Ask, str]] = []
         for ask in reversed(asks):
             why = "" if granted else self._tune(ask)
             granted = not why
-            self._answer(ask, why, now_ns)
+            answers.append((ask, why))
             if why:
                 self.refused.setdefault(key, why)
+        for ask, why in reversed(answers):
+            self._answer(ask, why, now_ns)
         if granted:
             self._changed[key] = getattr(self._node.settings, key)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import zmq
 
-from pipeline.board import Board, EdgeBoard, EdgeSlot
+from pipeline.board import Board, EdgeBoard, EdgeSlot, private_edge
 from pipeline.channel.protocol import Grant, Hello, Policy
 
 # Plain numbers: looking up an enumeration's member costs more than the counting.
@@ -66,7 +66,8 @@ class Edge:
 
         Who takes no packets only watches: nothing of it needs to outlive this process.
         """
-        edge = (board if hello.kinds else Board()).edge(hello.name, direction)
+        name = hello.name
+        edge = board.edge(name, direction) if hello.kinds else private_edge(name, direction)
         return cls(
             hello.name,
             hello.policy,

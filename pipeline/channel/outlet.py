@@ -173,7 +173,7 @@ class Outlet:
         it did not reach.
         """
         events = packet.size
-        frames = (encode_packet(packet), events, packet.header.t_begin)
+        frames: Frames | None = None
         code = packet.code
         t_end = packet.header.t_end
         self._since_service += 1
@@ -183,6 +183,8 @@ class Outlet:
         for edge in self.edges:
             if code not in edge.kinds or edge.left:
                 continue
+            if frames is None:
+                frames = (encode_packet(packet), events, packet.header.t_begin)
             if edge.policy == "lossless":
                 done = self._wait_for_credit(edge) and done
             elif edge.credit <= 0:
@@ -323,6 +325,8 @@ class Outlet:
         edge = self._edge(hello.name)
         if edge is None:
             edge = Edge.from_hello(hello, self.board, OUT)
+            # Of who only watched nothing is left to tell.
+            self.edges = [e for e in self.edges if e.kinds or not e.left]
             self.edges.append(edge)
         # Every connection has an identity of its own: what was sent to a broken one is not taken
         # for delivered to the next.
