@@ -13,6 +13,7 @@ cannot be true; nothing is allocated by a length that they claim.
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import NamedTuple
 from xml.parsers import expat
@@ -48,6 +49,7 @@ PREFIX = struct.Struct("<ii")
 SIZE = struct.Struct("<I")
 """Ahead of each flatbuffer: its length."""
 
+_NOT_IN_XML = re.compile("[^\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LEVELS = {LZ4: 0, LZ4_HIGH: 9, ZSTD: 3, ZSTD_HIGH: 9}
 
 
@@ -206,8 +208,7 @@ def _xml(header: IOHeader) -> str:
 
 
 def _attribute(depth: int, key: str, kind: str, value: str) -> str:
-    # XML has no way to write most control characters.
-    value = "".join(c if c.isprintable() else " " for c in value)
+    value = _NOT_IN_XML.sub(" ", value)
     return f'{"    " * depth}<attr key={quoteattr(key)} type="{kind}">{escape(value)}</attr>'
 
 
@@ -224,7 +225,9 @@ def _streams(text: bytes) -> tuple[Stream, ...]:
             raise PacketError(f"a header's XML is nested deeper than {_MAX_DEPTH}")
         stream = _stream_of(path)
         if stream is not None:
-            said.setdefault(stream, {})
+            found = said.setdefault(stream, {})
+            if keys[-1]:
+                found.setdefault(keys[-1], "")
             if len(said) > MAX_STREAMS:
                 raise PacketError(f"a header names more than {MAX_STREAMS} streams")
 
