@@ -93,6 +93,8 @@ class Remote(SourceNode):
             self._context.term()
             raise
         self.condition = "connecting"
+        if self.surroundings is not None:
+            self.surroundings.adopt(self._inlet)
 
     def close(self) -> None:
         """Take leave of the node."""

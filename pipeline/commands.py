@@ -136,7 +136,10 @@ def run_node(
     cls = find(kind, "retina node")
     values = dict(parse_setting(text) for text in changes)
     settings = settings_from(cls.settings_type, values, f"retina node {kind}", text=True)
-    cls = cls.variant(settings)
+    try:
+        cls = cls.variant(settings)
+    except RetinaError as error:
+        raise type(error)(f"retina node {kind}: {error}") from None
     if policy not in ("lossless", "latest"):
         raise SettingError(f"--policy {policy}: expected lossless or latest")
     checked: Policy = "lossless" if policy == "lossless" else "latest"

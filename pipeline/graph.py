@@ -33,7 +33,7 @@ from pipeline.board import MAX_EDGES
 from pipeline.channel.endpoints import Security, check_endpoint
 from pipeline.channel.inlet import WINDOW
 from pipeline.channel.protocol import Policy
-from pipeline.errors import ChannelError, GraphError, SettingError
+from pipeline.errors import ChannelError, GraphError, RetinaError, SettingError
 from pipeline.kinds import find, located
 from pipeline.node import Node, Settings, SourceNode
 from pipeline.settings import checked, settings_from
@@ -253,7 +253,10 @@ def _node(
     values = {key: value for key, value in table.items() if key not in _RESERVED}
     values |= checked(cls.settings_type, changed, f"--set {name}", text=True)
     settings = settings_from(cls.settings_type, values, here)
-    cls = cls.variant(settings)
+    try:
+        cls = cls.variant(settings)
+    except RetinaError as error:
+        raise type(error)(f"{here}: {error}") from None
     return NodeSpec(name, kind, cls, settings, values, group, tuple(listen), control)
 
 

@@ -12,13 +12,16 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pipeline.errors import RetinaError, SettingError
 from pipeline.packets import Packet
 from pipeline.settings import Settings, settings_from
 from pipeline.status import NodeStatus
 from pipeline.tuning import tune
+
+if TYPE_CHECKING:
+    from pipeline.channel.inlet import Inlet
 
 __all__ = ["Node", "Settings", "SourceNode"]
 
@@ -32,6 +35,10 @@ class Surroundings(Protocol):
 
     def statuses(self) -> dict[str, NodeStatus]:
         """Return the latest status of every node that has been heard of in the last 5 s."""
+        ...
+
+    def adopt(self, inlet: Inlet) -> None:
+        """Hear, and be heard, through a link that the node has made itself (in its own thread)."""
         ...
 
 

@@ -36,6 +36,7 @@ _PASS_NS = 40_000_000
 FORGET_NS = 5_000_000_000
 """A node that was not heard of for so long is forgotten."""
 MOST_NODES = 128
+_BEYOND = "@beyond"
 _MOST_NUMBERS = 4096
 _ASKS_A_SECOND = 200
 
@@ -74,7 +75,8 @@ class Plane:
         self.control = control
         self._tells = tells
         self.wishes = Wishes(node, tuned)
-        self._inlets = inlets
+        self._inlets = list(inlets)
+        self._beyond: list[Inlet] = []
         self._outlet = outlet
         self._board = board
         self._clock = clock or MonotonicClock()
@@ -115,7 +117,17 @@ class Plane:
         """Return when each node was last heard of, on this host's monotonic clock, in ns."""
         return {name: known.heard_ns for name, known in list(self._known.items())}
 
-    # For the runtime, in the node's thread.
+    # In the node's thread.
+
+    def adopt(self, inlet: Inlet) -> None:
+        """Hear, and be heard, through a link that the node has made itself.
+
+        Beyond it there are other runs, whose names may be those of this one. A node there that has
+        this node's name is called ``NAME@beyond`` here.
+        """
+        self._inlets.append(inlet)
+        self._beyond.append(inlet)
+        inlet.aside = self._ear(inlet)
 
     def obey(self) -> None:
         """Do what this node was asked for; between two packets."""
@@ -180,7 +192,11 @@ class Plane:
             self._deliver(word, port)
 
     def _hear_status(self, status: NodeStatus, frame: bytes, port: Port) -> None:
-        name, now = status.name, self._clock.now_ns()
+        now = self._clock.now_ns()
+        if status.name == self.node.name and port in self._beyond:
+            status.name += _BEYOND
+            frame = encode(status)
+        name = status.name
         if name == self.node.name:
             return
         known = self._known.get(name)
@@ -240,6 +256,8 @@ class Plane:
             return
         known = self._known.get(ask.node)
         if known is not None and now - known.heard_ns < FORGET_NS and known.port is not port:
+            if known.port in self._beyond and ask.node == self.node.name + _BEYOND:
+                ask = Ask(ask.number, self.node.name, ask.key, ask.value)
             self._tell(known.port, encode(ask))
             return
         up = [inlet for inlet in self._inlets if inlet is not port and not inlet.socket.closed]

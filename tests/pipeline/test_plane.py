@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nodes.remote import Remote
 from pipeline import Node
 from pipeline.board import Board, EdgeSlot, NodeSlot
 from pipeline.channel import protocol
@@ -185,6 +186,23 @@ def test_the_sums_are_exact_whatever_goes_beside(nodes: Nodes, tmp_path: Path) -
                 exact(edge)
                 assert edge[EdgeSlot.DROPPED_PACKETS] == edge[EdgeSlot.REJECTED_PACKETS] == 0
     assert nodes.boards["last"].edges()[0][EdgeSlot.DELIVERED_PACKETS] == last.count
+
+
+def test_a_run_beyond_a_relay_is_known_and_asked(nodes: Nodes, tmp_path: Path) -> None:
+    """The relay has the name of the node that it relays, which is then called otherwise."""
+    far_at, near_at = f"ipc://{tmp_path}/far", f"ipc://{tmp_path}/near"
+    far = named(Ticking(), "source")
+    nodes.run(far, far_at)
+    relay, last = named(Remote(address=far_at), "source"), named(Sink(), "last")
+    nodes.run(relay, near_at)
+    nodes.run(last, None, (f"source@{near_at}",))
+    until(lambda: {"source", "source@beyond"} <= set(last.statuses()) and last.count > 10)
+    assert last.statuses()["source"].kind == "remote"
+    number = last.ask("source@beyond", "dial", "8")
+    until(lambda: answer_of(last, number))
+    assert far.settings.dial == 8
+    until(lambda: last.statuses()["source@beyond"].setting("dial").actual == "8")
+    until(lambda: "last" in far.statuses())
 
 
 # One plane alone, its clock driven by hand.
