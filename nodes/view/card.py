@@ -204,6 +204,11 @@ class Caption(QtWidgets.QWidget):
             self._note = note
             self.update()
 
+    @property
+    def note(self) -> str:
+        """What is said at the right."""
+        return self._note
+
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
         """Paint the card's upper piece, caption and note."""
         painter = QtGui.QPainter(self)
@@ -215,11 +220,12 @@ class Caption(QtWidgets.QWidget):
         room = QtCore.QRectF(pad, theme.em(0.35), right - pad, self.height() - theme.em(0.35))
         painter.setPen(look.dim)
         painter.setFont(theme.font(theme.CAPTION, bold=True, spaced=True))
-        painter.drawText(room, theme.LEFT, self._caption)
+        elide = QtCore.Qt.TextElideMode.ElideRight
+        caption = painter.fontMetrics().elidedText(self._caption, elide, int(room.width()))
+        painter.drawText(room, theme.LEFT, caption)
         room.setLeft(pad + painter.fontMetrics().horizontalAdvance(self._caption) + theme.em(0.6))
         painter.setFont(theme.font(theme.CAPTION))
         metrics = painter.fontMetrics()
-        elide = QtCore.Qt.TextElideMode.ElideLeft
         painter.drawText(
             room, theme.RIGHTWARDS, metrics.elidedText(self._note, elide, int(room.width()))
         )

@@ -15,7 +15,7 @@ class Dock(QtWidgets.QDockWidget):
     """Holds one panel; ``wanted`` is what the user wants, ``seen`` whether it is on the screen.
 
     ``when`` says whether there is anything to show: until then the panel stays away, unless the
-    user calls it.
+    user calls it. ``tab`` is a shorter title, for tabs.
     """
 
     chosen = QtCore.Signal(bool)
@@ -28,16 +28,18 @@ class Dock(QtWidgets.QDockWidget):
         widget: QtWidgets.QWidget,
         *,
         shown: bool,
+        tab: str | None,
         when: Callable[[Scene], bool] | None,
     ) -> None:
-        super().__init__(title)
+        super().__init__(tab or title)
         self.setObjectName(name)
         self.name, self.panel, self.when = name, widget, when
         self.wanted = self.shown_at_first = shown
         self.called = False
         self.seen = False
         self.due_ns = 0
-        self._title = Caption(title.upper(), self._dismiss)
+        caption = widget.caption if isinstance(widget, Card) else title.upper()
+        self._title = Caption(caption, self._dismiss)
         self.setTitleBarWidget(self._title)
         if isinstance(widget, Card):
             widget.dock()
@@ -72,11 +74,16 @@ class Dock(QtWidgets.QDockWidget):
         self.wanted = self.called = False
         self.chosen.emit(False)
 
-    def settle(self, scene: Scene) -> None:
-        """Be there where the panel is wanted and there is something to see, else not."""
+    def settle(self, scene: Scene) -> bool:
+        """Be there where the panel is wanted and there is something to see, else not.
+
+        Returns whether it has come now.
+        """
         due = self.wanted and (self.called or self.when is None or self.when(scene))
-        if due == self.isHidden():
-            self.setVisible(due)
+        if due != self.isHidden():
+            return False
+        self.setVisible(due)
+        return due
 
     def refresh(self, scene: Scene, now_ns: int, *, last: bool) -> bool:
         """Let the panel show what is new, if it is on the screen and not shown too lately."""
@@ -102,7 +109,7 @@ def style_sheet() -> str:
         f"QMainWindow::separator {{ background: {look.window.name()};"
         f" width: {gap}px; height: {gap}px; }}"
         f"QMainWindow::separator:hover {{ background: {look.accent.name()}; }}"
-        f"QTabBar {{ background: {look.window.name()}; }}"
+        f"QTabBar {{ background: {look.window.name()}; qproperty-drawBase: 0; }}"
         f"QTabBar::tab {{ color: {look.dim.name()}; background: {look.window.name()};"
         f" border: none; border-bottom: {theme.em(0.12)}px solid transparent;"
         f" padding: {theme.em(0.2)}px {theme.em(0.5)}px; }}"

@@ -25,7 +25,7 @@ class Head(QtWidgets.QWidget):
 
     def sizeHint(self) -> QtCore.QSize:
         """Room for the word, and for some of the sentence."""
-        return QtCore.QSize(theme.em(14), theme.line_height(theme.BODY) + theme.em(0.4))
+        return QtCore.QSize(theme.em(30), theme.line_height(theme.BODY) + theme.em(0.4))
 
     def minimumSizeHint(self) -> QtCore.QSize:
         """Room for the word."""

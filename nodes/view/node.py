@@ -13,7 +13,9 @@ from nodes.view.tracks.canvas import MODES, Mode, Show
 from nodes.view.tracks.ring import MOST_RECENT
 from nodes.view.truth import Truth
 from pipeline import (
+    ActivityPacket,
     EventPacket,
+    GazePacket,
     ImagePacket,
     Meta,
     Node,
@@ -21,6 +23,7 @@ from pipeline import (
     PredictionPacket,
     ReconstructionPacket,
     Settings,
+    SpikePacket,
 )
 from pipeline.clock import Clock, MonotonicClock
 from pipeline.errors import SettingError
@@ -105,7 +108,15 @@ class View(Node):
     """
 
     settings_type = ViewSettings
-    accepts = (EventPacket, PredictionPacket, ReconstructionPacket, ImagePacket)
+    accepts = (
+        EventPacket,
+        PredictionPacket,
+        ReconstructionPacket,
+        ImagePacket,
+        SpikePacket,
+        GazePacket,
+        ActivityPacket,
+    )
     needs_display = True
     settings: ViewSettings
 
@@ -149,6 +160,12 @@ class View(Node):
                 self.scene.add_events(packet, now_ns)
             elif isinstance(packet, PredictionPacket):
                 self.scene.add_prediction(packet, now_ns)
+            elif isinstance(packet, SpikePacket):
+                self.scene.add_spikes(packet, now_ns)
+            elif isinstance(packet, ActivityPacket):
+                self.scene.add_activity(packet, now_ns)
+            elif isinstance(packet, GazePacket):
+                self.scene.add_gaze(packet, now_ns)
             elif isinstance(packet, ImagePacket):
                 self._truth.show(packet)
             elif isinstance(packet, ReconstructionPacket):

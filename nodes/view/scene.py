@@ -11,10 +11,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nodes.view.palette import Inks
+from nodes.view.tracks.activity import Activity
 from nodes.view.tracks.canvas import Canvas, Show
+from nodes.view.tracks.gaze import Gaze
 from nodes.view.tracks.meter import Meter, Rates
 from nodes.view.tracks.opinions import Course, Opinion, Opinions, Verdict
-from pipeline.packets import EventHeader, EventPacket, PredictionPacket, ReconstructionPacket
+from nodes.view.tracks.ring import Recent
+from nodes.view.tracks.spikes import Spikes
+from pipeline.packets import (
+    ActivityPacket,
+    EventHeader,
+    EventPacket,
+    GazePacket,
+    PredictionPacket,
+    ReconstructionPacket,
+    SpikeHeader,
+    SpikePacket,
+)
 
 __all__ = ["Course", "Moment", "Opinion", "Scene", "Seen", "Verdict"]
 
@@ -31,6 +45,18 @@ class Seen(NamedTuple):
     ms: float
     window_ms: float
     final: bool
+
+
+class Binned(NamedTuple):
+    """What a network gets: ``pixels`` [H, W] u4, the sum of the last ``n_bins`` bins.
+
+    ``last`` is the number of spikes in the newest packet, ``head`` its header.
+    """
+
+    pixels: NDArray[np.uint32]
+    n_bins: int
+    last: int
+    head: SpikeHeader
 
 
 class Moment(NamedTuple):
@@ -64,6 +90,9 @@ class Scene:
         self._sensor: tuple[int, int] | None = None
         self._shown: tuple[str | None, int | None] = (None, None)
         self._opinions = Opinions()
+        self._spikes = Spikes()
+        self._gaze = Gaze()
+        self.activity = Activity()
         self._born_ns = 0
         self._seen: Seen | None = None
         self.heard_ns: int | None = None
@@ -76,6 +105,16 @@ class Scene:
     def words_seen(self) -> int:
         """Grows with every opinion."""
         return self._opinions.version
+
+    @property
+    def spikes_seen(self) -> int:
+        """Grows with every packet of binned spikes."""
+        return self._spikes.version
+
+    @property
+    def gaze_seen(self) -> int:
+        """Grows with every packet of gaze samples."""
+        return self._gaze.version
 
     @property
     def show(self) -> Show:
@@ -101,8 +140,11 @@ class Scene:
         with self._lock:
             self._canvas.forget()
             self._opinions.forget()
+            self._spikes.forget()
+            self._gaze.forget()
             self._seen = None
             self.events_seen += 1
+        self.activity.forget()
 
     def add_events(self, packet: EventPacket, now_ns: int) -> None:
         """Take in a packet of events that came at ``now_ns`` of the monotonic clock.
@@ -129,8 +171,7 @@ class Scene:
         """
         with self._lock:
             self._opinions.add(packet)
-            self._meter.count(now_ns, packets=1)
-            self.heard_ns = now_ns
+            self._note(now_ns)
 
     def add_reconstruction(
         self, packet: ReconstructionPacket, truth: NDArray[np.float32] | None, now_ns: int
@@ -147,9 +188,56 @@ class Scene:
         )
         with self._lock:
             self._seen = seen
-            self._meter.count(now_ns, packets=1)
-            self.heard_ns = now_ns
+            self._note(now_ns)
             self.images_seen += 1
+
+    def add_spikes(self, packet: SpikePacket, now_ns: int) -> None:
+        """Take note of what a network gets, which came at ``now_ns``."""
+        with self._lock:
+            self._spikes.add(packet)
+            self._note(now_ns)
+
+    def add_activity(self, packet: ActivityPacket, now_ns: int) -> None:
+        """Take note of what a network's layers did, which came at ``now_ns``."""
+        self.activity.add(packet)
+        with self._lock:
+            self._note(now_ns)
+
+    def add_gaze(self, packet: GazePacket, now_ns: int) -> None:
+        """Take note of where the retina was pointed, which came at ``now_ns``."""
+        with self._lock:
+            self._gaze.add(packet)
+            self._note(now_ns)
+
+    def _note(self, now_ns: int) -> None:
+        self._meter.count(now_ns, packets=1)
+        self.heard_ns = now_ns
+
+    def binned(self, span_us: int) -> Binned | None:
+        """Paint what the network got in the last ``span_us``, at least its last bin."""
+        # Packets are never changed: painting need not keep the node's thread waiting.
+        with self._lock:
+            packets = self._spikes.window(span_us)
+            inks: Inks = self._canvas.show.inks
+        if not packets:
+            return None
+        pixels, n_bins = self._spikes.paint(packets, span_us, inks)
+        return Binned(pixels, n_bins, packets[-1].header.n, packets[-1].header)
+
+    def gaze(self) -> NDArray[np.float32]:
+        """Return where the retina was pointed, ``[n, 2] f4`` pixels right and down."""
+        with self._lock:
+            return self._gaze.path()
+
+    def want_recent(self, span_us: int) -> None:
+        """Keep the events of the last ``span_us`` one by one from now on; 0: no longer."""
+        with self._lock:
+            self._canvas.want_recent(span_us)
+
+    def recent(self, most: int) -> Recent | None:
+        """Return events that were asked for, evenly thinned to ``most``; None: nobody asked."""
+        with self._lock:
+            return self._canvas.recent(most)
 
     def seen(self) -> Seen | None:
         """Return what the network sees, None where it has not said so."""

@@ -14,12 +14,19 @@ from nodes.view.head import Head
 from nodes.view.memory import VERSION, Memory
 from nodes.view.menus import fill_view_menu
 from nodes.view.palette import DEFAULT, PALETTES, Scheme
+from nodes.view.panels.activity import Layers
 from nodes.view.panels.answer import Answer, Bars, Recent
+from nodes.view.panels.gaze import GazePath
+from nodes.view.panels.health import HealthPanel
 from nodes.view.panels.image import Reconstruction, Truth
 from nodes.view.panels.picture import Picture
 from nodes.view.panels.rates import Traffic
+from nodes.view.panels.scores import Scores
+from nodes.view.panels.space import Space
+from nodes.view.panels.spikes import Binned
 from nodes.view.scene import Scene
 from nodes.view.tracks.canvas import Show
+from nodes.view.tracks.health import Health, Report
 from nodes.view.tracks.state import State, state_of
 from pipeline.errors import RetinaError
 from pipeline.status import NodeStatus
@@ -33,13 +40,18 @@ Area = QtCore.Qt.DockWidgetArea
 _WORDS_NS = 40_000_000
 _STATUS_NS = 250_000_000
 _ZOOM = (0.7, 2.0)
+_COLUMNS = (
+    (16, {"image": 20, "truth": 20}),
+    (19, {"answer": 7, "bars": 14, "recent": 5, "rate": 12}),
+)
+"""What the columns hold at first: widths and heights in lines of text."""
 
 
 class Window(QtWidgets.QMainWindow):
     """The whole window.
 
     ``closed`` turns true when the user closes it. ``told`` is emitted four times a second, after
-    ``statuses`` was brought up to date: what the other nodes say of themselves, by name.
+    ``statuses`` was brought up to date: what all nodes say of themselves, by name.
     """
 
     told = QtCore.Signal()
@@ -53,9 +65,14 @@ class Window(QtWidgets.QMainWindow):
         self.held = False
         self.statuses: Mapping[str, NodeStatus] = {}
         self.docks: dict[str, Dock] = {}
+        self.report = Report((), ())
+        """How the pipeline is doing, brought up to date with ``statuses``."""
+        self._health = Health()
         self._words_due_ns = self._status_due_ns = 0
         self._theme = "system"
         self._default: QtCore.QByteArray | None = None
+        self._spreads = True
+        self._built = False
         self.setWindowTitle(node.settings.title)
         self.setDockNestingEnabled(True)
         self.setAnimated(False)
@@ -89,8 +106,12 @@ class Window(QtWidgets.QMainWindow):
     def _build(self) -> None:
         self.tools.setObjectName("tools")
         self.tools.setMovable(False)
-        self._before_head = self.tools.addWidget(self.head)
+        self.tools.toggleViewAction().setEnabled(False)
+        self.tools.hide()
         self.addToolBar(self.tools)
+        # A system's own menu bar at the top of the screen would not show it.
+        self.menuBar().setNativeMenuBar(False)
+        self.menuBar().setCornerWidget(self.head)
         centre = QtWidgets.QWidget()
         layout = QtWidgets.QVBoxLayout(centre)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -103,12 +124,30 @@ class Window(QtWidgets.QMainWindow):
         self.answer, self.bars, self.recent = Answer(), Bars(), Recent()
         self.traffic = Traffic()
         add = self.add_panel
-        add("image", "Reconstruction", self.reconstruction, when=Reconstruction.has_data)
+        add(
+            "image",
+            "Reconstruction",
+            self.reconstruction,
+            when=Reconstruction.has_data,
+            tab="Image",
+        )
         add("answer", "Answer", self.answer, beside="image", when=Answer.has_data)
-        add("bars", "Output spikes", self.bars, below="answer", when=Bars.has_data)
+        add("bars", "Output spikes", self.bars, below="answer", when=Bars.has_data, tab="Spikes")
         add("recent", "Last answers", self.recent, below="bars", when=Recent.has_data)
-        add("rate", "Event rate", self.traffic, below="recent")
+        add("rate", "Event rate", self.traffic, below="recent", tab="Rate")
         add("truth", "True image", self.truth, below="image", when=Truth.has_data)
+        self.binned, self.gaze, self.layers = Binned(), GazePath(), Layers()
+        self.scores, self.space, self.health_panel = Scores(), Space(), HealthPanel()
+        add(
+            "binned", "Binned spikes", self.binned, behind="image", when=Binned.has_data, tab="Bins"
+        )
+        add("space", "Space and time, 3-D", self.space, shown=False, behind="image", tab="3-D")
+        add("gaze", "Gaze", self.gaze, behind="truth", when=GazePath.has_data)
+        add("scores", "Scores", self.scores, behind="bars", when=Scores.has_data)
+        add("layers", "Layers", self.layers, behind="bars", when=Layers.has_data)
+        add("health", "Health", self.health_panel, behind="rate")
+        for name in ("image", "truth", "bars", "rate"):
+            self.docks[name].raise_()
 
     def add_panel(
         self,
@@ -118,6 +157,7 @@ class Window(QtWidgets.QMainWindow):
         area: QtCore.Qt.DockWidgetArea = Area.RightDockWidgetArea,
         shown: bool = True,
         *,
+        tab: str | None = None,
         when: Callable[[Scene], bool] | None = None,
         beside: str | None = None,
         below: str | None = None,
@@ -125,7 +165,8 @@ class Window(QtWidgets.QMainWindow):
     ) -> Dock:
         """Add a panel that can be moved and closed, is in the View menu and is remembered.
 
-        ``name`` is what it is remembered by, ``title`` what the user reads. ``shown``: at first;
+        ``name`` is what it is remembered by, ``title`` what the user reads, ``tab`` a shorter one
+        for tabs. ``shown``: at first;
         ``when``: not before this says that there is something to see. It lies in ``area``, or
         ``beside``, ``below`` or ``behind`` (as a tab) the panel of that name.
 
@@ -134,7 +175,9 @@ class Window(QtWidgets.QMainWindow):
         ``statuses(statuses, now_ns)``: called four times a second while it is on the screen.
         ``restyle()``: called when colours or type have changed.
         """
-        dock = Dock(name, title, widget, shown=shown, when=when)
+        dock = Dock(name, title, widget, shown=shown, when=when, tab=tab)
+        # Qt leaves a tab bar behind where docks that are seen are moved about.
+        dock.hide()
         self.addDockWidget(area, dock)
         horizontal, vertical = QtCore.Qt.Orientation.Horizontal, QtCore.Qt.Orientation.Vertical
         if beside is not None:
@@ -144,14 +187,19 @@ class Window(QtWidgets.QMainWindow):
         elif behind is not None:
             self.tabifyDockWidget(self.docks[behind], dock)
         self.docks[name] = dock
-        dock.settle(self.scene)
+        if self._built:
+            dock.settle(self.scene)
+            self._tidy_tabs()
+            if self._spreads:
+                self._spread()
         return dock
 
     def add_tool(self, tool: QtGui.QAction | QtWidgets.QWidget) -> QtGui.QAction:
-        """Add an action or a widget to the tool bar, before the state; return its action."""
+        """Add an action or a widget to the tool bar; return its action."""
+        self.tools.show()
         if isinstance(tool, QtWidgets.QWidget):
-            return self.tools.insertWidget(self._before_head, tool)
-        self.tools.insertAction(self._before_head, tool)
+            return self.tools.addWidget(tool)
+        self.tools.addAction(tool)
         return tool
 
     def add_below(self, widget: QtWidgets.QWidget) -> None:
@@ -162,12 +210,12 @@ class Window(QtWidgets.QMainWindow):
 
     def _restore(self) -> None:
         memory = self.memory
+        self._built = True
         size = QtCore.QSize(theme.em(70), theme.em(44))
         # The offscreen platform's screen is not one that a window must fit.
         if QtGui.QGuiApplication.platformName() != "offscreen":
             size = size.boundedTo(self.screen().availableGeometry().size())
         self.resize(size)
-        self._spread()
         geometry, state = memory.layout("geometry"), memory.layout("state")
         if geometry is not None:
             self.restoreGeometry(geometry)
@@ -176,18 +224,33 @@ class Window(QtWidgets.QMainWindow):
         for dock in self.docks.values():
             dock.wanted = memory.value(f"panels/{dock.name}", dock.wanted)
             dock.settle(self.scene)
+        self.tools.setVisible(bool(self.tools.actions()))
+        # Sizes that the user has chosen are kept; else every panel that comes is given its own.
+        self._spreads = state is None
+        self._tidy_tabs()
+        if self._spreads:
+            self._spread()
         if memory.note:
             self.statusBar().showMessage(memory.note, 10_000)
 
     def _spread(self) -> None:
-        """Give the columns the widths that they have at first."""
+        """Give columns the widths, and panels the heights, that they have at first."""
         horizontal, vertical = QtCore.Qt.Orientation.Horizontal, QtCore.Qt.Orientation.Vertical
-        docks = self.docks
-        columns = [docks["image"], docks["answer"]]
-        self.resizeDocks(columns, [theme.em(16), theme.em(19)], horizontal)
-        self.resizeDocks([docks["image"], docks["truth"]], [theme.em(20)] * 2, vertical)
-        column = [docks[name] for name in ("answer", "bars", "recent", "rate")]
-        self.resizeDocks(column, [theme.em(n) for n in (7, 14, 5, 12)], vertical)
+        firsts, widths = [], []
+        for wide, column in _COLUMNS:
+            there = [name for name in column if not self.docks[name].isHidden()]
+            if there:
+                firsts.append(self.docks[there[0]])
+                widths.append(theme.em(wide))
+                heights = [theme.em(column[name]) for name in there]
+                self.resizeDocks([self.docks[name] for name in there], heights, vertical)
+        self.resizeDocks(firsts, widths, horizontal)
+
+    def _tidy_tabs(self) -> None:
+        """Let tabs give way rather than scroll out of sight; Qt makes bars as it needs them."""
+        for bar in self.findChildren(QtWidgets.QTabBar):
+            bar.setUsesScrollButtons(False)
+            bar.setElideMode(QtCore.Qt.TextElideMode.ElideRight)
 
     def reset_layout(self) -> None:
         """Put every panel where it is at first."""
@@ -196,6 +259,7 @@ class Window(QtWidgets.QMainWindow):
         for dock in self.docks.values():
             dock.wanted, dock.called = dock.shown_at_first, False
             dock.settle(self.scene)
+        self._spreads = True
         self._spread()
 
     def _keep(self) -> None:
@@ -280,8 +344,11 @@ class Window(QtWidgets.QMainWindow):
         if now_ns >= self._words_due_ns or last:
             self._words_due_ns = now_ns + _WORDS_NS
             self.head.tell(self.state(now_ns))
-            for dock in self.docks.values():
-                dock.settle(scene)
+            came = [dock for dock in self.docks.values() if dock.settle(scene)]
+            if came:
+                self._tidy_tabs()
+                if self._spreads:
+                    self._spread()
         painted = False
         if not self.held:
             painted = self.picture.refresh(scene, now_ns)
@@ -290,9 +357,10 @@ class Window(QtWidgets.QMainWindow):
         scene.count_frame(now_ns, int(painted))
 
     def _hear(self, now_ns: int) -> None:
-        statuses = dict(self.node.statuses())
-        statuses.pop(self.node.name, None)
-        self.statuses = statuses
+        self.statuses = statuses = self.node.statuses()
+        self.report = self._health.hear(statuses, now_ns)
+        if self.docks["health"].seen:
+            self.health_panel.tell(self.report)
         for dock in self.docks.values():
             tell = getattr(dock.panel, "statuses", None)
             if tell is not None and dock.seen:
@@ -301,14 +369,13 @@ class Window(QtWidgets.QMainWindow):
 
     def state(self, now_ns: int) -> State:
         """Return what the viewer is at."""
-        scene = self.scene
-        return state_of(
-            now_ns,
-            scene.heard_ns,
-            self.statuses.values(),
-            ended=scene.ended,
-            held=self.held,
-        )
+        scene, own = self.scene, self.node.name
+        others = [status for name, status in self.statuses.items() if name != own]
+        state = state_of(now_ns, scene.heard_ns, others, ended=scene.ended, held=self.held)
+        # Where all is well with the picture, it need not be so with the rest.
+        if state.name == "LIVE" and self.report.words:
+            return State(state.name, self.report.words[0])
+        return state
 
     def save(self, path: str) -> None:
         """Save a picture of the window; raises RetinaError where that cannot be."""

@@ -92,7 +92,7 @@ def test_more_events_are_a_stronger_colour_and_both_polarities_mix() -> None:
     weak, strong = (np.abs(picture[0, x] - ground).sum() for x in (1, 2))
     assert strong > 1.5 * weak > 0
     assert tuple(picture[0, 2]) == pytest.approx(ON, abs=1)
-    mixed = ground + (0.2 + 0.8 * 2 / 3) * ((np.array(ON) + np.array(OFF)) / 2 - ground)
+    mixed = ground + (0.2 + 0.8 * 2 / 2) * ((np.array(ON) + np.array(OFF)) / 2 - ground)
     assert picture[0, 3] == pytest.approx(mixed, abs=2)
     assert tuple(picture[1, 1]) == GROUND
 

@@ -108,7 +108,7 @@ def test_a_cross_and_a_menu(desk: Desk, qtbot: QtBot) -> None:
     assert isinstance(panels, QtWidgets.QMenu)
     panels.aboutToShow.emit()
     titles = [action.text() for action in panels.actions()]
-    assert titles == [dock.windowTitle() for dock in window.docks.values()]
+    assert titles == [dock.action.text() for dock in window.docks.values()]
     action = panels.actions()[titles.index("Event rate")]
     assert not action.isChecked()
     action.trigger()
@@ -160,6 +160,22 @@ def test_a_panel_behind_anothers_tab_costs_nothing(desk: Desk, qtbot: QtBot) -> 
     qtbot.waitUntil(lambda: dock.seen)
     window.refresh(20 * MS)
     assert seen
+
+
+def test_tabs_stand_where_they_belong(desk: Desk) -> None:
+    window = desk.window()
+    for ms in (100, 200):
+        say(window, ms)
+        bars = [bar for bar in window.findChildren(QtWidgets.QTabBar) if bar.isVisible()]
+        shown = [bar.geometry() for bar in bars if bar.x() >= 0]
+        assert shown
+        for i, one in enumerate(shown):
+            assert not any(one.intersects(other) for other in shown[i + 1 :])
+            assert not one.intersects(window.picture.geometry())
+    assert window.docks["rate"].seen
+    assert not window.docks["health"].seen
+    assert window.docks["bars"].seen
+    assert window.picture.width() > window.width() / 2
 
 
 def test_settings_of_another_version_are_dropped_with_sense(desk: Desk) -> None:

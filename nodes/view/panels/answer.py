@@ -9,7 +9,7 @@ from nodes.view.card import Card
 from nodes.view.scene import Moment, Opinion, Scene, Verdict
 
 _MOST_BARS = 12
-_DIGIT = 54
+_DIGIT = 46
 _WORDS_MS = 40
 """Words and bars change no more often than they can be read."""
 

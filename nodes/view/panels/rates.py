@@ -13,6 +13,7 @@ from nodes.view.scene import Scene
 from nodes.view.tracks.meter import SLOT_MS, SLOTS, Rates
 
 _LARGE = 12.5
+_SIZES = (_LARGE, 11, 10, 9)
 _SPAN_S = SLOTS * SLOT_MS // 1000
 
 
@@ -110,12 +111,18 @@ class Traffic(Card):
         )
         wide, look = room.width() / len(figures), theme.look()
         large = theme.line_height(_LARGE)
+        size = next((s for s in _SIZES if _fits(s, wide)), _SIZES[-1])
         for i, (figure, unit) in enumerate(figures):
             place = QtCore.QRectF(room.left() + i * wide, room.top(), wide, large)
             painter.setPen(look.text)
-            painter.setFont(theme.font(_LARGE, bold=True))
+            painter.setFont(theme.font(size, bold=True))
             painter.drawText(place, theme.LEFT, figure)
             painter.setPen(look.dim)
             painter.setFont(theme.font(theme.CAPTION))
             below = QtCore.QRectF(place.left(), place.bottom(), wide, self._figures() - large)
             painter.drawText(below, theme.LEFT, unit)
+
+
+def _fits(points: float, wide: float) -> bool:
+    metrics = QtGui.QFontMetrics(theme.font(points, bold=True))
+    return metrics.horizontalAdvance("99.9 M ") <= wide

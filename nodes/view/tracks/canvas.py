@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nodes.view.palette import DEFAULT, PALETTES, Colour, Inks, Scheme, ages
 from nodes.view.tracks import kernels
-from nodes.view.tracks.ring import Ring
+from nodes.view.tracks.ring import Recent, Ring
 from pipeline.packets import EventPacket
 
 Mode = Literal["decay", "surface", "count", "last-n", "last-t"]
@@ -110,6 +110,7 @@ class Canvas:
         self._stamps: NDArray[np.int64] = np.full((1, 1), _NEVER, np.int64)
         self._small = self._stamps
         self._ring: Ring | None = None
+        self._single: Ring | None = None
         self._full = 0.0
         self._begun = False
         self._epoch = self._now = 0
@@ -149,12 +150,27 @@ class Canvas:
         ):
             self._ring = Ring(self.shape, self._dark_us, last_n)
 
+    def want_recent(self, span_us: int) -> None:
+        """Keep the events of the last ``span_us`` for ``recent``; 0: no longer."""
+        if not span_us:
+            self._single = None
+        elif self._single is None or self._single.span_us != span_us:
+            self._single = Ring(self.shape, span_us)
+
+    def recent(self, most: int) -> Recent | None:
+        """Return the events that are kept, evenly thinned to ``most``; None where none are."""
+        single = self._single
+        return None if single is None else single.recent(self._now - self._epoch, most)
+
+    def _rings(self) -> list[Ring]:
+        return [ring for ring in (self._ring, self._single) if ring is not None]
+
     def forget(self) -> None:
         """Turn every pixel dark."""
         self._stamps.fill(_NEVER)
         self._begun = False
-        if self._ring is not None:
-            self._ring.forget()
+        for ring in self._rings():
+            ring.forget()
 
     def add(self, packet: EventPacket) -> None:
         """Take in a packet's events; where time or the sensor jump, begin anew.
@@ -168,8 +184,8 @@ class Canvas:
         if self._stamps.shape != (head.height, head.width):
             self._stamps = np.full((head.height, head.width), _NEVER, np.int64)
             self._begun = False
-            if self._ring is not None:
-                self._ring.resize(self.shape)
+            for ring in self._rings():
+                ring.resize(self.shape)
         # So no difference of times overflows, and after a long gap nothing would be seen anyway.
         if self._begun and not self._now <= head.t_end <= self._now + 2**40:
             self.forget()
@@ -180,8 +196,8 @@ class Canvas:
         words = np.require(packet.wire, requirements=["A"]).view(np.int64)
         begin, span = head.t_begin - self._epoch, head.t_end - head.t_begin
         kernels.mark(words, begin, span, self._stamps)
-        if self._ring is not None:
-            self._ring.add(words, begin, span)
+        for ring in self._rings():
+            ring.add(words, begin, span)
         self._now = head.t_end
 
     def shape_at(self, shrink: int) -> tuple[int, int]:
@@ -198,10 +214,10 @@ class Canvas:
         now, ring = self._now - self._epoch, self._ring
         if ring is not None and ring.last_n is None:
             ring.expire(now)
-            full = self._full or 3.0
+            full = self._full or 2.0
             mean = kernels.paint_counts(ring.counts, shrink, full, self._inks, out)
             # Follows slowly, so that brightness does not flicker with the rate.
-            self._full = max(1.0, full + 0.2 * (3 * mean - full)) if mean else full
+            self._full = max(1.0, full + 0.2 * (2 * mean - full)) if mean else full
             return
         if ring is not None:
             kernels.paint_last(self._stamps, ring.counts, shrink, self._packed, out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from pipeline.status import NodeStatus
@@ -28,36 +28,56 @@ class State(NamedTuple):
     words: str
 
 
+def sources(statuses: Iterable[NodeStatus]) -> list[NodeStatus]:
+    """Return those that take nothing from others: where streams begin."""
+    return [s for s in statuses if all(edge.direction == "out" for edge in s.edges) and s.edges]
+
+
 def state_of(
     now_ns: int,
     heard_ns: int | None,
-    statuses: Collection[NodeStatus],
+    statuses: Iterable[NodeStatus],
     *,
     ended: bool = False,
     held: bool = False,
 ) -> State:
     """Return the state at ``now_ns`` of the monotonic clock; data came last at ``heard_ns``.
 
-    ``statuses`` are those of the nodes before this one; ``held``: the user looks at a moment.
+    ``statuses`` are those of all other nodes; ``held``: the user looks at a moment.
     """
     if ended:
         return State("ENDED", "the stream has ended")
     if held:
         return State("PAUSED", "the picture is held; the stream goes on")
-    for name, state in (("paused", "PAUSED"), ("no camera", "NO CAMERA")):
-        if found := next((s for s in statuses if s.state == name), None):
-            return State(state, "; ".join(found.words) or f"{found.name} is {name}")
+    others = list(statuses)
+    for source in sources(others):
+        told = _told(source)
+        if told is not None:
+            return told
     if heard_ns is not None and now_ns - heard_ns < SILENT_NS:
         return State("LIVE", "")
-    away = next((s for s in statuses if s.state == "reconnecting"), None)
-    if away is not None:
-        return State("RECONNECTING", "; ".join(away.words) or f"{away.name} reconnects")
-    new = next((s for s in statuses if s.state == "starting"), None)
+    new = next((s.name for s in others if s.state == "starting"), None)
     if heard_ns is None:
-        return State("WAITING", f"{new.name} is starting" if new else "waiting for data")
+        return State("WAITING", f"{new} is starting" if new else "waiting for data")
     silence = f"nothing has come for {(now_ns - heard_ns) / 1e9:.0f} s"
     if new is not None:
-        return State("RECONNECTING", f"{new.name} starts again; {silence}")
-    if not statuses:
+        return State("RECONNECTING", f"{new} starts again; {silence}")
+    if not others:
         return State("RECONNECTING", f"nobody answers; {silence}")
     return State("STALLED", silence)
+
+
+def _told(source: NodeStatus) -> State | None:
+    """Return what a source itself says it is at; None where it simply runs."""
+    name, words = source.name, "; ".join(source.words)
+    if source.state == "paused":
+        return State("PAUSED", f"{name} is paused")
+    if source.state == "at the end":
+        return State("ENDED", f"{name} is at its end")
+    if source.state == "reconnecting":
+        return State("RECONNECTING", words or f"{name} reconnects")
+    if source.state == "connecting":
+        return State("WAITING", words or f"{name} is connecting")
+    if source.state == "waiting":
+        return State("NO CAMERA" if source.kind == "camera" else "WAITING", words)
+    return None
