@@ -82,17 +82,24 @@ class Decoder(ABC):
         """What the file holds beside its events: names of ``side.py``."""
         return frozenset()
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, counts: Counts) -> Iterator[Frame]:
         """Yield the file's frames, in its order."""
         return iter(())
 
-    def imu(self) -> Iterator[Samples]:
+    def imu(self, counts: Counts) -> Iterator[Samples]:
         """Yield the file's IMU samples, in its order: arrays ``[n] IMU``, none empty."""
         return iter(())
 
-    def triggers(self) -> Iterator[Samples]:
+    def triggers(self, counts: Counts) -> Iterator[Samples]:
         """Yield the file's triggers, in its order: arrays ``[n] TRIGGER``, none empty."""
         return iter(())
+
+    @property
+    def extent(self) -> int:
+        """Where a mark at the file's end would be, near enough to tell how far one has come."""
+        if self.path.is_dir():
+            return sum(file.stat().st_size for file in self.path.iterdir())
+        return size_of(self.path)
 
     def open(self) -> ByteFile:
         """Open the file for reading, followed where it is to be followed."""
@@ -127,6 +134,10 @@ class ByteDecoder(Decoder):
     def check(self, state: NDArray[np.int64], ended: bool) -> None:
         """Look at the kernel's state after a block, and once more at the end of the file."""
 
+    def unfinished(self, state: NDArray[np.int64]) -> bool:
+        """Tell by the kernel's state at the end of the file whether that is in mid-packet."""
+        return False
+
     def blocks(self, counts: Counts, mark: Mark | None = None) -> Iterator[tuple[Events, Mark]]:
         """Yield blocks of raw events, see ``Decoder``."""
         kernel = type(self).kernel
@@ -136,7 +147,7 @@ class ByteDecoder(Decoder):
             file.seek(at)
             # The last bytes are there for kernels that load eight at once.
             buffer = np.zeros(BLOCK_BYTES + 8, np.uint8)
-            view = memoryview(buffer)
+            view = buffer.data
             begin = end = 0
             while True:
                 out = np.empty((BLOCK_EVENTS, 2), np.int64)
@@ -161,7 +172,7 @@ class ByteDecoder(Decoder):
                     break
                 end += got
         counts.skipped_bytes += end - begin
-        counts.cuts += end > begin
+        counts.cuts += end > begin or self.unfinished(state)
         self.check(state, ended=True)
 
 
@@ -189,9 +200,13 @@ class ByteFile:
         """Return the size of the file in bytes, as it is now."""
         return os.fstat(self._file.fileno()).st_size
 
-    def more(self) -> bool:
-        """Where the file is followed, wait until there is more of it; False: this was its end."""
-        return self._follow is not None and self._follow.more(self.size, self._at)
+    def more(self, at: int | None = None) -> bool:
+        """Where the file is followed, wait until it has more than ``at`` bytes (None: were read).
+
+        False: this was its end.
+        """
+        at = self._at if at is None else at
+        return self._follow is not None and self._follow.more(self.size, at)
 
     def __enter__(self) -> ByteFile:
         return self

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from numba.cpython.unsafe.numbers import trailing_zeros
 
 from recordings.policy import undo_wrap
+from recordings.unaligned import trailing_zeros
 
 EVT2_STATE = 3
 """Time has been told (0 or 1), the time's high part with its wraps in µs, the last TIME_HIGH."""

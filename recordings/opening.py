@@ -70,6 +70,18 @@ def _nmnist(path: Path) -> Decoder:
     return NMnist(path)
 
 
+def _aedat(path: Path) -> Decoder:
+    from recordings.aedat import open_aedat
+
+    return open_aedat(path)
+
+
+def _event_stream(path: Path) -> Decoder:
+    from recordings.event_stream import open_event_stream
+
+    return open_event_stream(path)
+
+
 def _prophesee(path: Path) -> Decoder:
     from recordings.prophesee import open_prophesee
 
@@ -120,6 +132,8 @@ FORMATS = "RAW, DAT, AEDAT, Event Stream, CSV, NPZ, NPY, HDF5, ROS bags, N-MNIST
 
 _MAGIC: dict[bytes, Callable[[Path], Decoder]] = {
     b"% ": _prophesee,
+    b"#!AER-DAT": _aedat,
+    b"Event Stream": _event_stream,
     b"\x93NUMPY": _npy,
     b"PK\x03\x04": _npz,
     b"\x89HDF\r\n\x1a\n": _hdf5,

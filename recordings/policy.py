@@ -63,7 +63,8 @@ class Policy:
     def apply(self, events: Events, counts: Counts) -> Events:
         """Return those of ``events`` ``[n] EVENT`` that are kept, in order of time.
 
-        Works in place; bytes 13 to 15 of every event must be zero, and p 0 or 1.
+        Works in place. Bytes 13 to 15 of every event, which are no field's, are set to zero, and p
+        to 1 where it is not 0.
         """
         tally = np.zeros(4, np.int64)
         words = events.view(np.int64).reshape(-1, 2)
@@ -87,12 +88,13 @@ def undo_wrap(now, before, span):  # type: ignore[no-untyped-def]  # pragma: no 
 def _apply(words, state, width, height, tally):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Compact ``words`` [n, 2] = (t, x | y << 16 | p << 32); return how many are kept."""
     n = words.shape[0]
+    flat = words.reshape(-1)
     kept = 0
     for begin in range(0, n, 2048):
         end = min(begin + 2048, n)
         part = words[begin:end]
         out = words[kept : kept + end - begin]
-        repeats = _clean(part, state, width, height)
+        repeats = _clean(flat[2 * begin : 2 * end], state, width, height)
         if repeats < 0:
             kept += _mend(part, out, state, width, height, tally)
             continue
@@ -109,28 +111,30 @@ def _apply(words, state, width, height, tally):  # type: ignore[no-untyped-def] 
 
 
 @numba.njit(cache=True, nogil=True)
-def _clean(part, state, width, height):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return how many events repeat the one ahead, or -1 where one of them is not to be kept."""
-    offset = state[2]
-    before = state[0] - offset
+def _clean(flat, state, width, height):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return how many events repeat the one ahead, or -1 where one of them is not to be kept as is.
+
+    ``flat`` holds t and the rest in turn: so laid out, several are looked at in one instruction.
+    """
+    before = state[0] - state[2]
     if state[3] == 0:
-        before = part[0, 0]
+        before = flat[0]
         if before > 1 << 61 or before < -(1 << 61):
             return -1
-    code = state[1]
-    flaws = np.int64(0)
-    repeats = 0
-    step = part[0, 0] - before
-    c = part[0, 1]
-    flaws |= step | (np.int64(86_400_000_000) - step)
-    flaws |= (width - 1 - (c & 0xFFFF)) | (height - 1 - (c >> 16 & 0xFFFF))
-    repeats += (step == 0) & (c == code)
-    for i in range(1, part.shape[0]):
-        step = part[i, 0] - part[i - 1, 0]
-        c = part[i, 1]
+    right, bottom = width - 1, (height - 1) << 16
+    repeats = np.int64((flat[0] == before) & (flat[1] == state[1]))
+    step = flat[0] - before
+    # Whatever is below zero here makes all of it so.
+    flaws = step | (np.int64(86_400_000_000) - step)
+    c = flat[1]
+    flaws |= (right - (c & 0xFFFF)) | (bottom - (c & 0xFFFF0000)) | c | (0x1_FFFF_FFFF - c)
+    following = flat[2:]
+    for i in range(len(following) // 2):
+        step = following[2 * i] - flat[2 * i]
+        c = following[2 * i + 1]
         flaws |= step | (np.int64(86_400_000_000) - step)
-        flaws |= (width - 1 - (c & 0xFFFF)) | (height - 1 - (c >> 16 & 0xFFFF))
-        repeats += (step == 0) & (c == part[i - 1, 1])
+        flaws |= (right - (c & 0xFFFF)) | (bottom - (c & 0xFFFF0000)) | c | (0x1_FFFF_FFFF - c)
+        repeats += np.int64((step | (c ^ flat[2 * i + 1])) == 0)
     return repeats if flaws >= 0 else -1
 
 
@@ -141,6 +145,7 @@ def _mend(part, out, state, width, height, tally):  # type: ignore[no-untyped-de
     kept = 0
     for i in range(part.shape[0]):
         t, c = part[i, 0], part[i, 1]
+        c = (c & 0xFFFFFFFF) | np.int64((c & 0xFF_0000_0000) != 0) << 32
         if (c & 0xFFFF) >= width or (c >> 16 & 0xFFFF) >= height or t > 1 << 61 or t < -(1 << 61):
             tally[3] += 1
             continue

@@ -38,6 +38,7 @@ class Recording:
         # Marks along the way, so that a later reading may begin near the time it asks for.
         self._index: list[_ENTRY] = []
         self._closed = False
+        self._reached = 0
 
     def chunks(self, begin_us: int | None = None, end_us: int | None = None) -> Iterator[Events]:
         """Yield the events of ``[begin_us, end_us)`` in chunks ``[n] EVENT``, in order of time.
@@ -50,14 +51,14 @@ class Recording:
 
         Raises RecordingError where the file is broken.
         """
-        self._check_open()
-        self.counts = counts = Counts()
+        counts = self._counted()
         entry = self._nearest(begin_us)
         own = self._own_mark(begin_us, entry)
         policy = Policy(self.width, self.height, entry[2] if entry and not own else None)
         since = 0
         for events, mark in self._decoder.blocks(counts, own or (entry and entry[1])):
             chunk = policy.apply(events, counts)
+            self._reached = mark.at
             since += len(events)
             # What was late or a jump is not known of what was passed over by the file's own marks.
             if since >= _SPACING and not own:
@@ -81,6 +82,11 @@ class Recording:
         return joined(self.chunks(begin_us, end_us))
 
     @property
+    def progress(self) -> float:
+        """How much of the file the latest reading of events has gone through, from 0 to 1."""
+        return min(1.0, self._reached / max(1, self._decoder.extent))
+
+    @property
     def side(self) -> frozenset[str]:
         """What the recording holds beside its events: ``"frames"``, ``"imu"``, ``"triggers"``.
 
@@ -91,18 +97,15 @@ class Recording:
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames, in the file's order; their times are the file's own (``side.py``)."""
-        self._check_open()
-        return self._decoder.frames()
+        return self._decoder.frames(self._counted())
 
     def imu(self) -> Iterator[Samples]:
         """Yield the IMU samples in arrays ``[n] IMU``, none empty (``side.py``)."""
-        self._check_open()
-        return self._decoder.imu()
+        return self._decoder.imu(self._counted())
 
     def triggers(self) -> Iterator[Samples]:
         """Yield the triggers in arrays ``[n] TRIGGER``, none empty (``side.py``)."""
-        self._check_open()
-        return self._decoder.triggers()
+        return self._decoder.triggers(self._counted())
 
     def close(self) -> None:
         """Let go of the file; a reading under way ends with RecordingError or early."""
@@ -123,6 +126,12 @@ class Recording:
 
     def __repr__(self) -> str:
         return f"Recording({str(self.path)!r}, {self.format!r}, {self.width}, {self.height})"
+
+    def _counted(self) -> Counts:
+        """Return the counts of a reading that begins."""
+        self._check_open()
+        self.counts = Counts()
+        return self.counts
 
     def _check_open(self) -> None:
         if self._closed:

@@ -1,4 +1,4 @@
-"""Loads of 64 bits from any byte of a buffer, for kernels."""
+"""Loads of 64 bits from any byte of a buffer, and words' bits, for kernels."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.cpython.unsafe import numbers
 from numba.extending import intrinsic
 
 
@@ -18,8 +19,7 @@ def _word(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return builder.bitcast(loaded, ir.IntType(64))
 
 
-@intrinsic
-def load64(typing: Any, data: Any, at: Any) -> Any:
+def _load64(typing: Any, data: Any, at: Any) -> Any:
     """Return the 8 bytes from ``at`` on of an array of bytes as a little-endian int64.
 
     The caller sees to it that they lie in the buffer.
@@ -27,11 +27,17 @@ def load64(typing: Any, data: Any, at: Any) -> Any:
     return types.int64(data, types.intp), _word
 
 
-@intrinsic
-def swap64(typing: Any, word: Any) -> Any:
+def _swap64(typing: Any, word: Any) -> Any:
     """Return an int64 with its eight bytes in the other order."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.bswap(arguments[0])
 
     return types.int64(types.int64), code
+
+
+# Kernels call these without the compiler's context that their Python signatures begin with.
+load64: Any = intrinsic(_load64)
+swap64: Any = intrinsic(_swap64)
+trailing_zeros: Any = numbers.trailing_zeros
+"""The number of zeros below the lowest bit of a word."""
