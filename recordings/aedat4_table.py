@@ -58,8 +58,8 @@ def read_table(
     n = int(tables(plain, _FTAB, _WIDTHS, entries))
     if not 0 < n <= len(entries):
         return None
-    at, head, _, first, last = entries[:n].T
-    ends = at + evts.PREFIX.size + (head >> 32)
+    data_at, head, _, first, last = entries[:n].T
+    at, ends = data_at - evts.PREFIX.size, data_at + (head >> 32)
     if at[0] != begin or ends[-1] != header.table_at or (at[1:] != ends[:-1]).any():
         return None
     ours = (head & 0xFFFFFFFF) == stream
