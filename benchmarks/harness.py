@@ -27,6 +27,7 @@ BENCHMARKS = {
     "step": "one 1 ms step of a network: ours, torch, snnTorch, norse, spikingjelly, sinabs",
     "recording": "a whole recording of 300 ms through a network: ours and the same simulators",
     "train": "recordings trained on in a second, and what a training step keeps in memory",
+    "read": "recordings from file to NumPy, decoding from memory, memory during a long replay",
     "simulate": "still images before a moving retina: ours and eventcv's model",
     "head": "how late commands leave for a pan-tilt head on a pseudo-terminal",
     "chain": "events to label through five processes in real time",
@@ -36,6 +37,7 @@ BENCHMARKS = {
 _PACKAGES = (
     "silicon-retina", "numpy", "numba", "torch", "pyzmq", "msgspec", "dv-processing",
     "snntorch", "norse", "spikingjelly", "sinabs", "eventcv",
+    "aedat", "faery", "expelliarmus", "event_stream", "evutils", "tonic",
 )  # fmt: skip
 
 

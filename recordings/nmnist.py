@@ -14,6 +14,7 @@ Spiking Neuromorphic Datasets Using Saccades", Front. Neurosci. 9:437, 2015.
 
 from __future__ import annotations
 
+import os
 import string
 from pathlib import Path
 
@@ -59,6 +60,9 @@ _FOREIGN = {
     **{b"% " + bytes([letter]): "Prophesee RAW or DAT" for letter in string.ascii_letters.encode()},
 }
 """How other formats begin; as an event each would be over 0.5 s into a recording."""
+
+_MAGICS = tuple(_FOREIGN)
+_AT_ONCE = 1 << 16
 
 
 @numba.njit(cache=True, nogil=True)
@@ -212,16 +216,29 @@ def read(path: str | Path) -> Events:
 
     Raises RecordingError also where the file is missing, is a folder or cannot be read.
     """
-    path = Path(path)
     try:
-        data = path.read_bytes()
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            # As most files are smaller than this, one call each opens, reads and closes them.
+            buffer = np.empty(_AT_ONCE + 8, np.uint8)
+            n = os.readv(file, [buffer.data[:_AT_ONCE]])
+        finally:
+            os.close(file)
+        if n == _AT_ONCE:
+            return decode(Path(path).read_bytes(), str(path))
     except FileNotFoundError:
         raise RecordingError(f"{path}: no such file, expected a recording (.bin)") from None
     except IsADirectoryError:
         raise RecordingError(f"{path}: is a folder, expected a recording (.bin)") from None
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from None
-    return decode(data, str(path))
+    name = str(path)
+    _check_head(buffer[:16].tobytes()[:n], n, name)
+    words: NDArray[np.int64] = np.empty((n // EVENT_BYTES, 2), np.int64)
+    state = _initial()
+    _decode(buffer[:n], words, state)
+    _check_clock(state, name)
+    return words.reshape(-1).view(EVENT)
 
 
 def encode(events: Events) -> bytes:
