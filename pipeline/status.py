@@ -21,7 +21,7 @@ SLICES = 200
 """Into so many equal parts a recording is cut for its time line."""
 
 
-class EdgeStatus(msgspec.Struct, omit_defaults=True):
+class EdgeStatus(msgspec.Struct):
     """One end of one edge; an end states only what it counts itself.
 
     peer        the node at the other end
@@ -48,7 +48,7 @@ class EdgeStatus(msgspec.Struct, omit_defaults=True):
     p99_ms: float | None = None
 
 
-class SettingStatus(msgspec.Struct, omit_defaults=True):
+class SettingStatus(msgspec.Struct):
     """One setting.
 
     requested  what was asked for, as text that may be asked for again
@@ -75,7 +75,7 @@ class ActionStatus(msgspec.Struct):
     help: Text = ""
 
 
-class Answer(msgspec.Struct, omit_defaults=True):
+class Answer(msgspec.Struct):
     """What became of an Ask, by its number; ``refused`` is empty where it was granted."""
 
     number: Tally
@@ -84,7 +84,7 @@ class Answer(msgspec.Struct, omit_defaults=True):
     refused: Text = ""
 
 
-class NodeStatus(msgspec.Struct, kw_only=True, omit_defaults=True):
+class NodeStatus(msgspec.Struct, kw_only=True):
     """Everything that a node says of itself.
 
     name, kind   its name in the graph, and its kind (the class's name in lower case)

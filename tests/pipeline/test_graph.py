@@ -143,7 +143,10 @@ def test_the_shipped_graphs_are_right(name: str) -> None:
         (edge(["infer"], "log"), "edge 4: from = ['infer'] is no node"),
         (edge("infer", "log", policyy=1), "edge 4: unknown key 'policyy'; did you mean 'policy'?"),
         (edge("source", "log"), "edge 4: 'source' gives events, but 'log' takes prediction"),
-        (edge("infer", "source"), "edge 4: 'infer' gives prediction and activity, but 'source' takes nothing"),
+        (
+            edge("infer", "source"),
+            "edge 4: 'infer' gives prediction and activity, but 'source' takes nothing",
+        ),
         (edge("log", "bins"), "edge 4: 'log' gives nothing, but 'bins' takes events"),
         (edge("infer", "log"), "edge 4: 'infer' to 'log' is there twice"),
         (
