@@ -76,7 +76,7 @@ class Spikes:
     def paint(
         self, packets: list[SpikePacket], span_us: int, inks: Inks
     ) -> tuple[NDArray[np.uint32], int]:
-        """Return the picture ``[H, W] u4`` of ``packets``' bins in the last ``span_us``.
+        """Return the picture ``[H, W] u4`` of ``packets``' bins that reach into the last ``span_us``.
 
         Also how many bins it shows: at least the last one.
         """
@@ -87,7 +87,7 @@ class Spikes:
         flat, n_bins = counts.reshape(-1), 0
         for packet in packets:
             its = packet.header
-            first = max(0, -((its.t_begin - since) // its.bin_us))
+            first = max(0, (since - its.t_begin) // its.bin_us)
             if packet is packets[-1]:
                 first = max(0, min(first, its.n_bins - 1))
             begin = int(packet.offsets[first])
