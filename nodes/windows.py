@@ -21,6 +21,7 @@ SILENCE_US = 60_000_000
 """A longer silence is leapt over, with a reset, rather than told packet by packet."""
 
 _MOST = 1024
+_MOST_HELD = 1 << 21
 
 
 class Windows:
@@ -47,6 +48,7 @@ class Windows:
         self._next: int | None = None
         self._joined = self._fresh = False
         self._held: list[Events] = []
+        self._held_events = 0
 
     @property
     def holds(self) -> bool:
@@ -62,7 +64,7 @@ class Windows:
         self._policy = Policy(width, height)
         self._joined = False
         self._fresh = True
-        self._held = []
+        self._held, self._held_events = [], 0
         self._announce_reset()
 
     def take(self, events: Events) -> Iterator[EventPacket]:
@@ -106,7 +108,7 @@ class Windows:
         if self._held:
             end = int(self._held[-1]["t"][-1]) + 1
             events = joined(self._held)
-            self._held = []
+            self._held, self._held_events = [], 0
             yield self._packet(events, end)
 
     def _floor(self, t: int) -> int:
@@ -134,15 +136,20 @@ class Windows:
             self._next = self._floor(first)
         self._fresh = False
         self._held.append(events)
+        self._held_events += len(events)
         yield from self._until(self._floor(last))
+        if self._held_events > _MOST_HELD:
+            # A clock that stands still must not fill the memory.
+            yield from self.rest()
 
     def _until(self, t: int) -> Iterator[EventPacket]:
         """Yield the packets up to ``t``, a multiple of a packet's length."""
         assert self._next is not None
         if t <= self._next:
             return
-        events = joined(self._held) if self._held else empty_events(0)
-        self._held = []
+        # All that was held before the latest events lies in the first of these packets.
+        *before, events = self._held or [empty_events(0)]
+        self._held, self._held_events = [], 0
         times = events["t"]
         begin = self._floor(self._next)
         low = 0
@@ -150,11 +157,16 @@ class Windows:
             upto = min(t, begin + _MOST * self._step)
             ends = np.arange(begin + self._step, upto + 1, self._step)
             for end, high in zip(ends.tolist(), np.searchsorted(times, ends).tolist(), strict=True):
-                yield self._packet(events[low:high], end)
+                part = events[low:high]
+                if before:
+                    part = joined([*before, part] if high else before)
+                    before = []
+                yield self._packet(part, end)
                 low = high
             begin = upto
         if low < len(events):
             self._held.append(events[low:])
+            self._held_events = len(events) - low
 
     def _packet(self, events: Events, end: int) -> EventPacket:
         assert self._next is not None

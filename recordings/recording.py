@@ -163,10 +163,12 @@ def joined(parts: Iterable[Events]) -> Events:
     if len(parts) == 1:
         return parts[0]
     out = empty_events(sum(len(part) for part in parts))
+    # As plain words: field by field it takes thirty times as long.
+    words = out.view(np.int64)
     at = 0
     for part in parts:
-        out[at : at + len(part)] = part
-        at += len(part)
+        words[at : at + 2 * len(part)] = np.ascontiguousarray(part).view(np.int64)
+        at += 2 * len(part)
     return out
 
 

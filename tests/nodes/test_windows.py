@@ -183,3 +183,16 @@ def test_events_outside_the_sensor_are_dropped_and_counted() -> None:
     stream.rest()
     assert len(stream.events) == 1
     assert stream.windows.counts.outside == 2
+
+
+def test_a_clock_that_stands_still_does_not_fill_the_memory() -> None:
+    stream = Stream()
+    stream.windows.join(8, 8)
+    n = 1 << 18
+    zeros = np.zeros(n)
+    for _ in range(20):
+        stream.take(events_of(zeros + 5, zeros, zeros, zeros))
+    assert [p.header.n for p in stream.packets] == [9 * n, 9 * n]
+    stream.rest()
+    stream.check()
+    assert len(stream.events) == 20 * n
