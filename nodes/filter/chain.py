@@ -1,5 +1,6 @@
 """The filter's stages in their order, over packed events; it knows nothing of nodes.
 
+    0 outside          events outside the sensor of their own packet go
     1 hot pixels       the sensor's own pixels, whatever is cropped
     2 crop             counted from the rectangle's corner from here on
     3 refractory       pixel by pixel, of both polarities
@@ -19,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 
 from nodes.filter.background import Background
-from nodes.filter.crop import Crop
+from nodes.filter.crop import Crop, Outside
 from nodes.filter.hot import Hot
 from nodes.filter.limit import Limit
 from nodes.filter.noise import Noise
@@ -46,8 +47,10 @@ class Chain:
         self.orient = Orient()
         self.noise = Noise()
         self.limit = Limit()
-        cleaning = (self.hot, self.crop, Refractory(), Background(), Polarity())
-        self.stages: tuple[Stage, ...] = (*cleaning, self.pool, self.orient, self.limit)
+        sensor = (Outside(), self.hot, self.crop)
+        cleaning = (Refractory(), Background(), Polarity())
+        picture = (self.pool, self.orient, self.limit)
+        self.stages: tuple[Stage, ...] = (*sensor, *cleaning, *picture)
         self.size: Size = (0, 0)
         self._active: list[Stage] = []
         self._geometry: object = None
@@ -63,7 +66,8 @@ class Chain:
         self.size = size
         self.noise.lay(settings, size)
         self._active = [s for s in self.stages if s.active and s is not self.limit]
-        if self._active == [self.crop] and not settings.crop:
+        if len(self._active) == 1:
+            # There is nobody behind the first who would have to rely on it.
             self._active = []
         geometry = (self.crop.origin, self.pool.side, self.orient.turn, size)
         same, self._geometry = geometry == self._geometry, geometry

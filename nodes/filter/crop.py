@@ -1,7 +1,7 @@
 """Crop: a rectangle of the sensor is kept and becomes a sensor of its own.
 
-Whatever lies outside goes, and so does, with or without a rectangle, what claims to lie outside the
-sensor: the stages behind take it for granted that events do not.
+And before it goes what claims to lie outside the sensor: the stages behind take it for granted that
+events do not.
 """
 
 from __future__ import annotations
@@ -13,6 +13,22 @@ from nodes.filter.settings import FilterSettings, Rectangle, rectangle
 from nodes.filter.stage import Size, Span, Stage, Words
 
 _NOTHING = Rectangle(0, 0, 0, 0)
+
+
+class Outside(Stage):
+    """Drops events that lie outside the sensor of their own packet."""
+
+    name = "outside"
+
+    def lay(self, settings: FilterSettings, size: Size) -> Size:
+        """Take over the sensor's size."""
+        self.active = True
+        self._size = size
+        return size
+
+    def apply(self, words: Words, n: int, span: Span) -> int:
+        """Keep what lies within."""
+        return int(crop(words, n, 0, 0, *self._size))
 
 
 class Crop(Stage):
@@ -30,7 +46,7 @@ class Crop(Stage):
         """Lay the rectangle on the sensor; where they do not meet one blank pixel comes out."""
         wanted = rectangle(settings.crop)
         width, height = size
-        self.active = True
+        self.active = wanted is not None
         view = Rectangle(0, 0, width, height)
         if wanted is not None:
             right = min(wanted.x0 + wanted.width, width)

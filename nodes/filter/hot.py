@@ -68,9 +68,9 @@ class Hot(Stage):
     def apply(self, words: Words, n: int, span: Span) -> int:
         """Learn, and drop nothing; or drop the hot pixels' events."""
         if self._mask is not None:
-            return int(mask(words, n, *self._size, self._mask))
+            return int(mask(words, n, self._size[0], self._mask))
         assert self._count is not None
-        count(words, n, *self._size, self._count)
+        count(words, n, self._size[0], self._count)
         self._learnt_us += span.t_end - span.t_begin
         if self._learnt_us >= self._learn_us:
             self._learn(self._count)
@@ -95,32 +95,25 @@ class Hot(Stage):
 
 
 @numba.njit(cache=True, nogil=True)
-def count(words, n, width, height, counts):  # type: ignore[no-untyped-def]  # pragma: no cover
+def count(words, n, width, counts):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add the first ``n`` events to ``counts`` uint32 [height · width]."""
     columns = np.uint64(width)
-    rows = np.uint64(height)
     for i in range(np.uint64(n)):
         w = np.uint64(words[i])
-        x = (w >> np.uint64(32)) & np.uint64(0xFFFF)
-        y = w >> np.uint64(49)
-        if (x < columns) & (y < rows):
-            counts[y * columns + x] += np.uint32(1)
+        at = (w >> np.uint64(49)) * columns + ((w >> np.uint64(32)) & np.uint64(0xFFFF))
+        counts[at] += np.uint32(1)
 
 
 @numba.njit(cache=True, nogil=True)
-def mask(words, n, width, height, hot):  # type: ignore[no-untyped-def]  # pragma: no cover
+def mask(words, n, width, hot):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Keep the events whose pixel is 0 in ``hot`` uint8 [height · width]; return how many."""
     columns = np.uint64(width)
-    rows = np.uint64(height)
     kept = np.uint64(0)
     for i in range(np.uint64(n)):
         w = np.uint64(words[i])
-        x = (w >> np.uint64(32)) & np.uint64(0xFFFF)
-        y = w >> np.uint64(49)
-        inside = (x < columns) & (y < rows)
+        at = (w >> np.uint64(49)) * columns + ((w >> np.uint64(32)) & np.uint64(0xFFFF))
         words[kept] = words[i]
-        # What lies outside the sensor is no pixel of it: the next stage's to drop.
-        kept += np.uint64(hot[y * columns + x if inside else np.uint64(0)] * inside == 0)
+        kept += np.uint64(hot[at] == 0)
     return np.int64(kept)
 
 

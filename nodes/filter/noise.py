@@ -5,7 +5,8 @@ pixels gets N = (noise_per_pixel + noise_hz · noise_over_ms / 1000) · P spikes
 carried over to the next window; pixel, time and polarity of each are uniform. That is a Poisson
 process on the whole sensor, given its count: the number at each pixel is Poisson but for 1/P of
 its variance, and the total is exact. It is the law of ``models.noise.add_noise`` (``retina evaluate
---noise``), drawn as time goes on: a slice of 1 ms gets Binomial(spikes left, 1 / slices left).
+--noise``), drawn as time goes on: with n spikes left and a time T left, the next comes after
+T · (1 − U^(1/n)), U uniform.
 
 A window's spikes depend on the seed, the event time at which it begins and N, not on how the
 stream is cut into packets.
@@ -22,8 +23,8 @@ from numpy.typing import NDArray
 from nodes.filter.settings import FilterSettings
 from nodes.filter.stage import Size, Words
 
-SLICE_US = 1000
 _AT_ONCE = 1 << 18
+_SHORTEST_US = 1000
 
 
 class Noise:
@@ -34,139 +35,148 @@ class Noise:
         self.added = 0
         self._size: Size = (1, 1)
         self._wanted = 0.0
-        self._slices = 1
+        self._length_us = 1000
         self._seed = 0
-        self._rng = np.random.Generator(np.random.PCG64(0))
+        self._next = np.zeros(1)
+        self._random = np.zeros(1, np.uint64)
         self._times: NDArray[np.int64] = np.zeros(0, np.int64)
         self._codes: NDArray[np.int64] = np.zeros(0, np.int64)
-        self._tally = np.zeros(SLICE_US, np.uint32)
         self.reset(0)
 
     def lay(self, settings: FilterSettings, size: Size) -> None:
-        """Take over how much; from the next slice on there is so much of it."""
+        """Take over how much; from now on there is so much of it."""
         s = settings
-        if (s.noise_over_ms, s.noise_seed) != (self._slices, self._seed):
-            self._slices, self._seed = s.noise_over_ms, s.noise_seed
-            self.reset(self._next)
+        if (s.noise_over_ms * 1000, s.noise_seed) != (self._length_us, self._seed):
+            self._length_us, self._seed = s.noise_over_ms * 1000, s.noise_seed
+            self.reset(self._until)
         wanted = (s.noise_per_pixel + s.noise_hz * s.noise_over_ms / 1000) * math.prod(size)
         self.active = wanted > 0
         if (wanted, size) != (self._wanted, self._size):
             self._wanted, self._size = wanted, size
-            self._left = self._share(self._slices_left)
+            if self._until > self._begin:
+                self._share(self._until - self._begin)
 
     @property
     def longest_us(self) -> int:
         """The interval in which about as many spikes come as are good to have in memory."""
-        return max(SLICE_US, int(_AT_ONCE * self._slices * SLICE_US / self._wanted))
+        return max(_SHORTEST_US, int(_AT_ONCE * self._length_us / self._wanted))
 
     def reset(self, t_begin: int) -> None:
         """Begin a window at ``t_begin`` µs."""
-        self._begin = self._next = t_begin
-        self._slices_left = self._left = 0
+        self._first = self._begin = self._until = t_begin
+        self._left = 0
         self._carried = 0.0
-        self._head = self._tail = 0
 
     def draw(self, t_begin: int, t_end: int) -> int:
         """Draw what comes in [t_begin, t_end); return how many spikes ``merge`` is to add."""
-        if t_begin - self._next >= SLICE_US:
+        if t_begin > self._until:
             self._skip(t_begin)
-        while self._next < t_end:
-            if not self._slices_left:
+        n = 0
+        while self._until < t_end:
+            if self._until == self._begin:
                 self._open(0)
-            many = min(self._slices_left, -(-(t_end - self._next) // SLICE_US))
-            self._make_room(many)
-            self._tail, self._left = draw(
-                self._rng, self._next, self._left, self._slices_left, many, *self._size,
-                self._tally, self._times, self._codes, self._tail,
+            stop = min(t_end - self._begin, self._length_us)
+            self._make_room(n, stop - (self._until - self._begin))
+            n, left = draw(
+                self._begin, self._length_us, stop, self._left, self._next, self._random,
+                *self._size, self._times, self._codes, n,
             )  # fmt: skip
-            self._next += many * SLICE_US
-            self._slices_left -= many
-        return int(np.searchsorted(self._times[self._head : self._tail], t_end))
+            self._left = left
+            if n < len(self._times):
+                self._until = self._begin + stop
+            if self._until == self._begin + self._length_us:
+                self._begin = self._until
+        return int(n)
 
     def merge(self, words: Words, n: int, t_begin: int, added: int) -> int:
-        """Merge ``added`` spikes into the first ``n`` of ``words``, which has room for both."""
-        merge(words, n, t_begin, self._times, self._codes, self._head, self._head + added)
-        self._head += added
+        """Merge the ``added`` spikes into the first ``n`` of ``words``, which has room for both."""
+        merge(words, n, t_begin, self._times, self._codes, added)
         self.added += added
         return n + added
 
-    def _open(self, gone: int) -> None:
-        """Begin a window of which ``gone`` slices are over."""
-        self._slices_left = self._slices - gone
-        self._left = self._share(self._slices_left)
-        begin = self._next - gone * SLICE_US
-        self._rng = np.random.Generator(np.random.PCG64([self._seed, begin % (1 << 64)]))
+    def _open(self, gone_us: int) -> None:
+        """Begin a window of which ``gone_us`` are over."""
+        entropy = [self._seed, self._begin % (1 << 64)]
+        self._random[:] = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
+        self._share(gone_us)
+
+    def _share(self, gone_us: int) -> None:
+        """Work out how many spikes the rest of a window gets; carry the fraction over."""
+        exact = self._wanted * (1 - gone_us / self._length_us) + self._carried
+        self._left = math.floor(exact + 0.5)
+        self._carried = exact - self._left
+        self._next[0] = gone_us
+        begin(self._length_us, self._left, self._next, self._random)
 
     def _skip(self, t: int) -> None:
         """Pass over time that no packet covered, or in which no noise was wanted."""
-        self._head = self._tail = 0
         self._carried = 0.0
-        self._slices_left = 0
-        self._next += (t - self._next) // SLICE_US * SLICE_US
-        gone = (self._next - self._begin) // SLICE_US % self._slices
+        self._until = t
+        gone = (t - self._first) % self._length_us
+        self._begin = t - gone
         if gone:
             self._open(gone)
 
-    def _share(self, slices: int) -> int:
-        """Return how many spikes so many slices of a window get; carry the fraction over."""
-        exact = self._wanted * slices / self._slices + self._carried
-        if not slices:
-            return 0
-        whole = math.floor(exact + 0.5)
-        self._carried = exact - whole
-        return whole
-
-    def _make_room(self, slices: int) -> None:
-        """Make room for what so many of a window's slices may bring."""
-        waiting = self._tail - self._head
-        expected = self._left * slices / self._slices_left
-        # Ten standard deviations; and the kernel never writes beyond the room that there is.
-        room = waiting + min(self._left, int(expected + 10 * math.sqrt(expected) + 16))
-        if room <= len(self._times) - self._head:
-            return
-        times, codes = (a[self._head : self._tail].copy() for a in (self._times, self._codes))
-        if room > len(self._times) // 2:
-            self._times, self._codes = (np.empty(max(1024, 2 * room), np.int64) for _ in "tc")
-        self._times[:waiting], self._codes[:waiting] = times, codes
-        self._head, self._tail = 0, waiting
+    def _make_room(self, n: int, span_us: int) -> None:
+        """Make room for what ``span_us`` of the window may bring behind the first ``n``."""
+        expected = self._wanted * span_us / self._length_us
+        # One place is always left: a full array tells that there is more to come.
+        room = n + min(self._left, int(expected + 10 * math.sqrt(expected) + 16)) + 1
+        if room > len(self._times):
+            for name in ("_times", "_codes"):
+                larger = np.empty(2 * room, np.int64)
+                larger[:n] = getattr(self, name)[:n]
+                setattr(self, name, larger)
 
 
 @numba.njit(cache=True, nogil=True)
-def draw(rng, begin, left, slices, many, width, height, tally, times, codes, tail):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Draw the first ``many`` of ``slices`` slices from ``begin`` µs on that ``left`` spikes get.
+def _uniform(state):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return a number in (0, 1] (Steele, Lea and Flood, "SplitMix", 2014, figure 16)."""
+    state[0] += np.uint64(0x9E3779B97F4A7C15)
+    z = state[0]
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    return (np.float64(z >> np.uint64(11)) + 1.0) * 2.0**-53
 
-    Appends to ``times`` and ``codes`` int64 behind ``tail``; returns the new tail and what is left.
-    ``tally`` uint32 [SLICE_US] is zero before and after.
+
+@numba.njit(cache=True, nogil=True)
+def begin(length, left, following, random):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Move ``following`` [1], µs from a window's beginning, on to the next of ``left`` spikes."""
+    if left > 0:
+        rest = length - following[0]
+        after = following[0] - rest * np.expm1(np.log(_uniform(random)) / left)
+        # However it is rounded, it comes before the window ends.
+        following[0] = min(after, length - 1e-3)
+
+
+@numba.njit(cache=True, nogil=True)
+def draw(t_begin, length, stop, left, following, random, width, height, times, codes, n):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Draw a window's spikes before ``stop`` µs from its beginning, or as many as there is room.
+
+    ``left`` are to come, the next at ``following`` [1] µs. Appends to ``times`` and ``codes`` int64
+    behind ``n``; returns the new n and what is left.
     """
     both = 2.0 * width * height
-    for k in range(many):
-        n = left if slices - k == 1 else rng.binomial(left, 1 / (slices - k))
-        n = min(n, times.shape[0] - tail)
-        if n == 0:
-            continue
-        left -= n
-        # Whole µs drawn, counted, and told off in order.
-        for _ in range(n):
-            tally[int(rng.random() * SLICE_US)] += np.uint32(1)
-        for dt in range(SLICE_US):
-            for _ in range(tally[dt]):
-                where = np.int64(rng.random() * both)
-                y = (where >> 1) // width
-                x = (where >> 1) - y * width
-                times[tail] = begin + k * SLICE_US + dt
-                codes[tail] = (x << 32) | ((where & 1) << 48) | (y << 49)
-                tail += 1
-            tally[dt] = 0
-    return tail, left
+    while left > 0 and following[0] < stop and n < times.shape[0]:
+        where = min(np.int64(_uniform(random) * both), np.int64(both) - 1)
+        y = (where >> 1) // width
+        x = (where >> 1) - y * width
+        times[n] = t_begin + np.int64(following[0])
+        codes[n] = (x << 32) | ((where & 1) << 48) | (y << 49)
+        n += 1
+        left -= 1
+        begin(length, left, following, random)
+    return n, left
 
 
 @numba.njit(cache=True, nogil=True)
-def merge(words, n, t_begin, times, codes, lo, hi):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Merge spikes ``lo`` to ``hi`` into the first ``n`` events, from behind; events go first."""
+def merge(words, n, t_begin, times, codes, added):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Merge ``added`` spikes into the first ``n`` events, from behind; events go first."""
     i = n - 1
-    k = n + hi - lo - 1
-    for j in range(hi - 1, lo - 1, -1):
-        dt = max(times[j] - t_begin, 0)
+    k = n + added - 1
+    for j in range(added - 1, -1, -1):
+        dt = times[j] - t_begin
         while i >= 0 and (words[i] & 0xFFFFFFFF) > dt:
             words[k] = words[i]
             i -= 1

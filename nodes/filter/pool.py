@@ -63,22 +63,28 @@ def pool(words, n, base, side, columns, rows, level, last, count, period):  # ty
     """
     # Dividing by a number that is not known takes longer than all the rest: x · ceil(2^32 / side)
     # >> 32 is the quotient of every x below 2^26.
-    inverse = ((np.int64(1) << 32) + side - 1) // side
+    inverse = np.uint64(((np.int64(1) << 32) + side - 1) // side)
+    low = np.uint64(32)
+    across = np.uint64(columns)
     kept = np.uint64(0)
     for i in range(np.uint64(n)):
-        w = words[i]
-        x = (((w >> 32) & 0xFFFF) * inverse) >> 32
-        y = (((w >> 49) & 0x7FFF) * inverse) >> 32
-        inside = (x < columns) & (y < rows)
-        at = np.uint64(y * columns + x if inside else 0)
-        dt = w & 0xFFFFFFFF
-        now = base + dt
-        heard = inside & (now - np.int64(last[at]) >= period)
-        on = (w >> 48) & 1
-        sum_ = np.int64(level[at]) + heard * (2 * on - 1)
-        fires = heard & (abs(sum_) >= count)
-        level[at] = 0 if fires else sum_
-        last[at] = np.uint32(now) if fires else last[at]
-        words[kept] = dt | (x << 32) | (on << 48) | (y << 49)
+        w = np.uint64(words[i])
+        x = (((w >> low) & np.uint64(0xFFFF)) * inverse) >> low
+        y = ((w >> np.uint64(49)) * inverse) >> low
+        dt = w & np.uint64(0xFFFFFFFF)
+        sign = w & np.uint64(1 << 48)
+        if (x >= across) | (y >= np.uint64(rows)):
+            continue
+        at = y * across + x
+        now = base + np.int64(dt)
+        if period and now - np.int64(last[at]) < period:
+            continue
+        total = np.int64(level[at]) + (1 if sign else -1)
+        fires = abs(total) >= count
+        # Nothing here depends on a branch that chance would decide.
+        level[at] = total * (1 - np.int64(fires))
+        if period:
+            last[at] = np.uint32(now) if fires else last[at]
+        words[kept] = np.int64(dt | (x << low) | sign | (y << np.uint64(49)))
         kept += np.uint64(fires)
     return np.int64(kept)

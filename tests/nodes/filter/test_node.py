@@ -169,7 +169,7 @@ def test_hot_pixels_are_learnt_kept_over_resets_and_learnt_anew() -> None:
     node = Filter(hot_pixels=True)
     (first,) = feed(node, beating(0))
     assert first.size == 460
-    assert node.facts() == {"in": 460, "out": 460, "dropped_hot": 0, "dropped_crop": 0,
+    assert node.facts() == {"in": 460, "out": 460, "dropped_hot": 0, "dropped_outside": 0,
                             "hot_pixels": 1, "hot_mask": "3,4"}  # fmt: skip
     again = beating(10**6)
     again.header.reset = True

@@ -124,7 +124,7 @@ def test_events_outside_their_sensor_are_dropped_and_counted() -> None:
     for values in ({"polarity": "merge"}, {"background_us": 10**8}, {"hot_pixels": True}):
         node = Filter(**values)
         through(node, cut(events, [500, 1000], W, H))
-        assert node.facts()["dropped_crop"] == int((~inside).sum())
+        assert node.facts()["dropped_outside"] == int((~inside).sum())
 
 
 @pytest.mark.parametrize("kind", ["none", "all", "some"])
