@@ -30,6 +30,7 @@ BENCHMARKS = {
     "read": "recordings from file to NumPy, decoding from memory, memory during a long replay",
     "simulate": "still images before a moving retina: ours and eventcv's model",
     "head": "how late commands leave for a pan-tilt head on a pseudo-terminal",
+    "neighbours": "DV's stream and events over UDP: ours, dv-processing, faery",
     "chain": "events to label through five processes in real time",
 }
 """What can be measured, by name; ``benchmarks.<name>`` has ``rows(quick)``."""

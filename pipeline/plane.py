@@ -155,6 +155,11 @@ class Plane:
         for name, frame in fresh.items():
             self._tell_all(frame, self._known[name].port)
 
+    def join(self, inlet: Inlet) -> None:
+        """Hear and tell on at one more inlet, which the node itself reads; in the node's thread."""
+        self._inlets = [*self._inlets, inlet]
+        inlet.aside = self._ear(inlet)
+
     def close(self) -> None:
         """Let go of what was opened; the statuses known stay readable for a while."""
         self._gauges.close()

@@ -16,9 +16,9 @@ import zmq
 from nodes.query import settings_at
 from nodes.remote import Remote, RemoteSettings
 from nodes.source import Source
-from pipeline import EventPacket, PredictionPacket, SourceNode
+from pipeline import EventPacket, Node, PredictionPacket, SourceNode
 from pipeline.board import OUT, Board, EdgeSlot
-from pipeline.channel import Outlet, Security
+from pipeline.channel import Inlet, Outlet, Security
 from pipeline.channel.endpoints import make_keys
 from pipeline.errors import ChannelError, SettingError
 from pipeline.packets import Packet, PredictionHeader
@@ -107,6 +107,40 @@ def test_it_is_what_a_source_reads_at_such_an_address(tmp_path: Path) -> None:
         assert isinstance(node, Remote)
         relayed = list(node)
     same(relayed, list(samples()))
+
+
+class Sink(Node):
+    """Takes events and remembers how many."""
+
+    accepts = (EventPacket,)
+    n = 0
+
+    def process(self, packet: Packet) -> Iterator[Packet]:
+        self.n += packet.size
+        yield from ()
+
+
+def test_the_nodes_beyond_are_seen_and_obey(tmp_path: Path) -> None:
+    far = samples(pace="real", loop=True)
+    far.name = "far"
+    near = Remote(address=f"ipc://{tmp_path}/far")
+    sink = Sink()
+    with Giving(far, f"ipc://{tmp_path}/far"), Giving(near, f"ipc://{tmp_path}/near"):
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        inlet = Inlet("sink", "remote", f"ipc://{tmp_path}/near", context, kinds=Sink.accepts)
+        control = Control()
+        thread = threading.Thread(target=Runner(sink, [inlet], None, Board(), control).run)
+        thread.start()
+        try:
+            until(lambda: sink.n, "events")
+            until(lambda: {"far", "remote", "sink"} <= set(sink.statuses()), "all statuses")
+            sink.ask("far", "paused", "true")
+            until(lambda: far.settings.paused, "the node beyond obeys")
+            until(lambda: sink.statuses()["far"].state == "paused", "its status tells")
+        finally:
+            control.stop.set()
+            thread.join(10)
+            context.term()
 
 
 class Two(SourceNode):
