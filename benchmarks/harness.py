@@ -28,6 +28,7 @@ BENCHMARKS = {
     "recording": "a whole recording of 300 ms through a network: ours and the same simulators",
     "train": "recordings trained on in a second, and what a training step keeps in memory",
     "read": "recordings from file to NumPy, decoding from memory, memory during a long replay",
+    "filter": "the filter node's stages, packet to packet, beside dv-processing's filters",
     "simulate": "still images before a moving retina: ours and eventcv's model",
     "head": "how late commands leave for a pan-tilt head on a pseudo-terminal",
     "neighbours": "DV's stream and events over UDP: ours, dv-processing, faery",
