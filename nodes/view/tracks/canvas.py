@@ -97,6 +97,30 @@ def _table(show: Show) -> NDArray[np.uint32]:
     return np.stack([_mixes(colour, ground, share) for colour in (off, on)])
 
 
+class Counter:
+    """Paints counts of events, so bright that most are told apart; brightness follows slowly."""
+
+    _STRENGTHS, _SHARES = 64, 17
+
+    def __init__(self, inks: Inks) -> None:
+        off, on, ground = (np.array(ink, float) for ink in (inks.off, inks.on, inks.ground))
+        # A single event must be seen beside many: strength begins at a fifth.
+        strength = np.linspace(0.2, 1, self._STRENGTHS)[:, None, None]
+        share = np.linspace(0, 1, self._SHARES)[None, :, None]
+        mixed = ground + strength * (off + share * (on - off) - ground)
+        self._table = packed(mixed.reshape(-1, 3)).reshape(self._STRENGTHS, self._SHARES)
+        self._ground = packed(ground[None])[0]
+        self._full = 2.0
+
+    def paint(self, counts: NDArray[np.int32], shrink: int, out: NDArray[np.uint32]) -> None:
+        """Paint ``counts`` [H, W, 2] of OFF and ON into ``out`` u4, each 0xFFRRGGBB."""
+        full = self._full
+        mean = kernels.paint_counts(counts, shrink, full, self._table, self._ground, out)
+        # Followed slowly, so that brightness does not flicker with the rate.
+        if mean:
+            self._full = max(1.0, full + 0.2 * (2 * mean - full))
+
+
 def grey(pixels: NDArray[np.float32]) -> NDArray[np.uint32]:
     """Return intensities ``[H, W]`` in [0, 1] as an image ``[H, W] u4``, each 0xFFRRGGBB."""
     level = np.round(pixels * np.float32(255)).astype(np.uint32)
@@ -111,7 +135,6 @@ class Canvas:
         self._small = self._stamps
         self._ring: Ring | None = None
         self._single: Ring | None = None
-        self._full = 0.0
         self._begun = False
         self._epoch = self._now = 0
         self.set(show or Show())
@@ -138,9 +161,8 @@ class Canvas:
         fade = show.mode == "decay"
         self._dark_us = max(1, round(1000 * (show.fade_ms * _DARK if fade else show.span_ms)))
         on, off, ground = show.inks
-        self._inks = np.array([off, on, ground], np.float32)
-        self._packed = packed(self._inks.astype(np.float64))
-        self._full = 0.0
+        self._packed = packed(np.array([off, on, ground], float))
+        self._counter = Counter(show.inks)
         last_n = show.last_n if show.mode == "last-n" else None
         if show.mode not in ("count", "last-n"):
             self._ring = None
@@ -214,10 +236,7 @@ class Canvas:
         now, ring = self._now - self._epoch, self._ring
         if ring is not None and ring.last_n is None:
             ring.expire(now)
-            full = self._full or 2.0
-            mean = kernels.paint_counts(ring.counts, shrink, full, self._inks, out)
-            # Follows slowly, so that brightness does not flicker with the rate.
-            self._full = max(1.0, full + 0.2 * (2 * mean - full)) if mean else full
+            self._counter.paint(ring.counts, shrink, out)
             return
         if ring is not None:
             kernels.paint_last(self._stamps, ring.counts, shrink, self._packed, out)

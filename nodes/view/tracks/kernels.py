@@ -126,43 +126,35 @@ def paint_last(stamps, counts, shrink, inks, out):  # type: ignore[no-untyped-de
 
 
 @numba.njit(cache=True, nogil=True)
-def paint_counts(counts, shrink, full, inks, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+def paint_counts(counts, shrink, full, table, ground, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Paint how many events each pixel has had; return the mean count of those that had any.
 
-    The colour lies between OFF's and ON's by their shares, and comes up from the ground's with the
-    number of events, as strong as can be from ``full`` on. ``inks`` [3, 3] f4 are OFF, ON and the
-    ground in red, green, blue.
+    ``counts`` [H, W, 2] i4 are those of OFF and ON. ``table`` [strengths, shares] u4 gives the
+    colour by the number of events, the strongest from ``full`` on, and by ON's share of them.
     """
     height, width, _ = counts.shape
+    strengths, shares = table.shape
+    per_event = strengths / full
     total = 0
     active = 0
-    ground = (
-        np.uint32(0xFF000000)
-        | np.uint32(inks[2, 0]) << np.uint32(16)
-        | np.uint32(inks[2, 1]) << np.uint32(8)
-        | np.uint32(inks[2, 2])
-    )
     for r in range(out.shape[0]):
         for c in range(out.shape[1]):
-            off = 0
-            on = 0
-            for y in range(r * shrink, min(height, (r + 1) * shrink)):
-                for x in range(c * shrink, min(width, (c + 1) * shrink)):
-                    off += counts[y, x, 0]
-                    on += counts[y, x, 1]
+            off = np.int32(0)
+            on = np.int32(0)
+            if shrink == 1:
+                off, on = counts[r, c, 0], counts[r, c, 1]
+            else:
+                for y in range(r * shrink, min(height, (r + 1) * shrink)):
+                    for x in range(c * shrink, min(width, (c + 1) * shrink)):
+                        off += counts[y, x, 0]
+                        on += counts[y, x, 1]
             n = on + off
             if n == 0:
                 out[r, c] = ground
                 continue
             total += n
             active += 1
-            # A single event must be seen beside many: strength begins at a fifth.
-            strength = np.float32(min(1.0, 0.2 + 0.8 * n / full))
-            share = np.float32(on) / np.float32(n)
-            colour = np.uint32(0xFF)
-            for k in range(3):
-                mixed = inks[0, k] + share * (inks[1, k] - inks[0, k])
-                value = inks[2, k] + strength * (mixed - inks[2, k])
-                colour = colour << np.uint32(8) | np.uint32(value + np.float32(0.5))
-            out[r, c] = colour
+            strength = min(strengths - 1, int(n * per_event))
+            share = 0 if on == 0 else shares - 1 if off == 0 else on * (shares - 1) // n
+            out[r, c] = table[strength, share]
     return total / active if active else 0.0

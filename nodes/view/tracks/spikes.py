@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodes.view.palette import Inks
-from nodes.view.tracks import kernels
-from nodes.view.tracks.canvas import MAX_PIXELS
+from nodes.view.tracks.canvas import MAX_PIXELS, Counter
 from pipeline.packets import SpikePacket
 
 _MOST_PACKETS = 512
@@ -40,7 +39,8 @@ class Spikes:
         self.version = 0
         self._packets: deque[SpikePacket] = deque(maxlen=_MOST_PACKETS)
         self._bytes = 0
-        self._full = 0.0
+        self._counter: Counter | None = None
+        self._inks: Inks | None = None
 
     def forget(self) -> None:
         """Forget what has come."""
@@ -76,7 +76,7 @@ class Spikes:
     def paint(
         self, packets: list[SpikePacket], span_us: int, inks: Inks
     ) -> tuple[NDArray[np.uint32], int]:
-        """Return the picture ``[H, W] u4`` of ``packets``' bins that reach into the last ``span_us``.
+        """Return the picture ``[H, W] u4`` of the bins that reach into the last ``span_us``.
 
         Also how many bins it shows: at least the last one.
         """
@@ -94,8 +94,7 @@ class Spikes:
             n_bins += its.n_bins - first
             _add(packet.index[begin:], packet.count[begin:], plane, its.channels == 2, flat)
         out = np.empty((head.height, head.width), np.uint32)
-        colours = np.array([inks.off, inks.on, inks.ground], np.float32)
-        full = self._full or 2.0
-        mean = kernels.paint_counts(counts, 1, full, colours, out)
-        self._full = max(1.0, full + 0.2 * (2 * mean - full)) if mean else full
+        if self._counter is None or inks != self._inks:
+            self._counter, self._inks = Counter(inks), inks
+        self._counter.paint(counts, 1, out)
         return out, n_bins
