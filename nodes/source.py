@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -103,7 +103,9 @@ class Source(SourceNode):
             self._pause(True)
         elif name == "seek_s":
             at_us = round(self._number(name, value, 0, 1e9) * 1e6) - self._begin_us
-            self._jump(min(self.cursor, self._last), max(0, min(at_us, self._duration_us)))
+            if self._whole:
+                at_us = min(at_us, self._duration_us)
+            self._jump(min(self.cursor, self._last), max(0, at_us))
         else:
             self._jump(self._numbered(value), 0)
 
@@ -112,7 +114,7 @@ class Source(SourceNode):
         if not self._open or not self._samples:
             return {}
         begin, length = self._begin_us, self._duration_us
-        number = self.cursor % len(self._samples)
+        number = self._current
         return {
             "sample": self._samples[number].name,
             "number": number,
@@ -142,25 +144,31 @@ class Source(SourceNode):
 
     def produce(self) -> Iterator[Packet]:
         """Yield the packets of every recording in turn, event time running on throughout."""
-        n = len(self._samples)
+        n, t = len(self._samples), self._t
         while True:
             while self.settings.loop or self.cursor < n:
                 offset_us, self._offset_us = self._offset_us, 0
-                yield from self._replay(self._samples[self.cursor % n], offset_us)
+                t = yield from self._replay(self._samples[self.cursor % n], offset_us, t)
                 if self.jumped:
                     return
                 self.cursor += 1
             if not (self.settings.hold and self._wait_at_end()):
                 return
 
-    def _replay(self, sample: Sample, offset_us: int) -> Iterator[Packet]:
+    def stamp(self, packet: Packet) -> Packet:
+        """Note how far event time has come: a packet that a jump has overtaken does not count."""
+        self._t = packet.header.t_end
+        return super().stamp(packet)
+
+    def _replay(self, sample: Sample, offset_us: int, start: int) -> Generator[Packet, None, int]:
+        """Yield a recording's packets; return the event time at which they end."""
         s = self.settings
         recording = self._enter(sample)
         step = s.packet_us
         offset_us -= offset_us % step
         zero = self._origin_us + self._begin_us
         begin = zero + offset_us
-        k, start, last = 0, self._t, begin - 1
+        k, last = 0, begin - 1
         # Only what is asked for: a file's own first events may come a little late.
         chunks = recording.chunks(begin if begin > self._origin_us else None, self._end_us)
         for k, events in enumerate(windows(chunks, begin, step)):
@@ -176,12 +184,12 @@ class Source(SourceNode):
         silent = empty_events(0)
         for j in range(k + 1, n_packets):
             yield self._packet(silent, sample, start, j, offset_us)
+        return start + max(k + 1, n_packets) * step
 
     def _packet(
         self, events: Events, sample: Sample, start: int, k: int, offset_us: int
     ) -> EventPacket:
         step = self.settings.packet_us
-        self._t = start + (k + 1) * step
         self._position_us = offset_us + k * step
         header = EventHeader(
             t_begin=start + k * step,
@@ -251,6 +259,11 @@ class Source(SourceNode):
         return round((self.settings.begin_s or 0) * 1e6)
 
     @property
+    def _current(self) -> int:
+        """The number of the recording that is shown, or was the last to be."""
+        return min(self.cursor, self._last) % len(self._samples)
+
+    @property
     def _last(self) -> int:
         """The largest number that ``cursor`` can have."""
         return self.cursor if self.settings.loop else len(self._samples) - 1
@@ -308,12 +321,12 @@ class Source(SourceNode):
             number = math.nan
         if not low <= number <= high:
             raise SettingError(
-                f'{self.name}: {name} = "{value}" is not a number {low:g} to {high:g}'
+                f'{self.name}: {name} = "{value}" is not a number from {low:g} to {high:g}'
             )
         return number
 
     def _numbered(self, value: str) -> int:
-        n, now = len(self._samples), self.cursor % len(self._samples)
+        n, now = len(self._samples), self._current
         steps = {"next": now + 1, "previous": now - 1}
         number = steps.get(value.strip(), -1)
         if value.strip() not in steps:

@@ -249,13 +249,8 @@ class SourceNode(Node):
         raise NotImplementedError(f"{type(self).__name__} produces no packets")
 
     def held(self) -> bool:
-        """Whether the next packet must wait; a step that is due is used up."""
-        if not self.paused or self.jumped:
-            return False
-        if self.steps > 0:
-            self.steps -= 1
-            return False
-        return True
+        """Whether the next packet must wait."""
+        return self.paused and self.steps <= 0 and not self.jumped
 
     def stream(self) -> Iterator[Packet]:
         """Yield packets, beginning anew wherever the source has jumped."""
@@ -279,13 +274,15 @@ class SourceNode(Node):
         """Run the source offline; one that is paused ends."""
         self.start()
         try:
-            for packet in self.stream():
-                self.obey()
-                if self.jumped:
-                    continue
-                if self.held():
+            packets = self.stream()
+            self.obey()
+            while not self.held():
+                packet = next(packets, None)
+                if packet is None:
                     return
+                self.steps = max(0, self.steps - 1)
                 yield self.stamp(packet)
+                self.obey()
         finally:
             self.stop()
 

@@ -153,12 +153,8 @@ class Plane:
             self._tell_all(frame, None)
         fresh, self._fresh = self._fresh, {}
         for name, frame in fresh.items():
-            self._tell_all(frame, self._known[name].port)
-
-    def join(self, inlet: Inlet) -> None:
-        """Hear and tell on at one more inlet, which the node itself reads; in the node's thread."""
-        self._inlets = [*self._inlets, inlet]
-        inlet.aside = self._ear(inlet)
+            known = self._known.get(name)
+            self._tell_all(frame, None if known is None else known.port)
 
     def close(self) -> None:
         """Let go of what was opened; the statuses known stay readable for a while."""

@@ -161,12 +161,19 @@ class Runner:
         cells = self.board.cells
         node.stopping = over
         node.wait = serve
-        for packet in node.stream():
-            due = self._due_ns(node, packet, serve, over)
-            if over():
+        packets = node.stream()
+        while True:
+            # Held before it is made, a packet has what is changed meanwhile.
+            while node.held() and not over():
+                serve(_HELD_MS)
+            packet = None if over() else next(packets, None)
+            if packet is None:
                 break
+            due = self._due_ns(node, packet, serve, over)
             if due is None:
                 continue
+            if node.steps:
+                node.steps -= 1
             if not packet.header.born_ns:
                 packet.header.born_ns = due
             self._send(node.stamp(packet))
