@@ -48,8 +48,7 @@ class Remote(SourceNode):
 
     A packet counts as delivered at the other node once it was sent on here. The node's end is the
     end; a node that is gone without a farewell is waited for, and its successor announces a reset.
-    Statuses and Asks pass through, so the nodes beyond can be watched and changed from here; a
-    name should be had by one node alone.
+    Statuses and Asks pass through, so the nodes beyond can be watched and changed from here.
     """
 
     settings_type = RemoteSettings
