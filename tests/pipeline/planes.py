@@ -28,8 +28,8 @@ class Dialled(Node):
     live = frozenset({"dial"})
     actions = {"ring": "ring once"}
 
-    def __init__(self, **values: object) -> None:
-        super().__init__(**values)
+    def __init__(self, settings: Settings | None = None, **values: object) -> None:
+        super().__init__(settings, **values)
         self.rung: list[str] = []
         self.turned: list[int] = []
         self.count = 0

@@ -47,7 +47,7 @@ def test_files_of_one_name_do_not_mix(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("sorce", "unknown kind 'sorce'; did you mean 'source'? (known: bins, infer, log"),
+        ("sorce", "unknown kind 'sorce'; did you mean 'source'? (known: aer-udp, "),
         ("xyzzy", "unknown kind 'xyzzy' (known: "),
         ("", "unknown kind ''"),
         ("no.such.module:Node", "cannot be loaded: No module named 'no'"),
