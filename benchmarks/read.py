@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks.harness import Row, in_turn, row
 from benchmarks.read_files import FILES, dat_header, dat_words, repeated, scene, write_nmnist
 from benchmarks.read_peers import OURS, PEERS
+from pipeline.packets import EventPacket
 
 MEMORY_BYTES = 2 << 30
 """How large the recording is that is replayed for its memory."""
@@ -161,6 +162,7 @@ def peak_while_replaying(path: Path) -> float:
 
     n = 0
     for packet in Source(path=str(path), pace="fast"):
+        assert isinstance(packet, EventPacket)
         n += packet.header.n
     assert n * 8 + len(dat_header()) == path.stat().st_size, n
     # Not getrusage's, which begins with that of the process that started this one.

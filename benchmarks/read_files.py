@@ -83,12 +83,15 @@ def dat_header() -> bytes:
 def dat_words(events: Events) -> NDArray[np.uint64]:
     """Return events as DAT's words; times are modulo 2**32 µs."""
     t, x, y, p = (events[name].astype(np.uint64) for name in "txyp")
-    return t & np.uint64(2**32 - 1) | x << np.uint64(32) | y << np.uint64(46) | p << np.uint64(60)
+    words: NDArray[np.uint64] = t & np.uint64(2**32 - 1) | x << np.uint64(32)
+    words |= y << np.uint64(46) | p << np.uint64(60)
+    return words
 
 
-def write_ours(path: Path, events: Events, **options: str) -> None:
+def write_ours(path: Path, events: Events, compression: str | None = None) -> None:
     """Write the format of the path's ending by our writer."""
-    with create_recording(path, SIDE, SIDE, **options) as writer:
+    options = {} if compression is None else {"compression": compression}
+    with create_recording(path, SIDE, SIDE, format=None, overwrite=False, **options) as writer:
         writer.write(events)
 
 
@@ -131,4 +134,5 @@ def _interleaved(
     """Return for each event its words in turn, those that are wanted."""
     table = np.stack([values for _, values in words], axis=1)
     wanted = [np.ones(len(table), np.bool_) if mask is None else mask for mask, _ in words]
-    return table[np.stack(wanted, axis=1)]
+    found: NDArray[np.int64] = table[np.stack(wanted, axis=1)]
+    return found

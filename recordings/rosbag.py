@@ -8,6 +8,8 @@ are the sensor's own, in the order in which the messages were recorded.
 from __future__ import annotations
 
 import importlib
+import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,8 +38,25 @@ _STORAGES = {
     "mcap": ("rosbags.rosbag2.storage_mcap", "McapReader"),
     "sqlite": ("rosbags.rosbag2.storage_sqlite3", "Sqlite3Reader"),
 }
+_SMALL = 1 << 16
 _MOST = 1 << 26
 """The most bytes of one message that are decoded."""
+
+
+class _Bounded(io.BufferedReader):
+    """A file that is never asked for more than it has: lengths in a broken bag may be anything."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _SMALL:
+            size = min(size, max(0, os.fstat(self.fileno()).st_size - self.tell()))
+        return super().read(size)
+
+
+class _Careful(type(Path())):  # type: ignore[misc]
+    """A path whose files of bytes are ``_Bounded``."""
+
+    def open(self, mode: str = "r", *rest: Any, **more: Any) -> Any:
+        return _Bounded(io.FileIO(self)) if mode == "rb" else super().open(mode, *rest, **more)
 
 
 class _Place(NamedTuple):
@@ -113,7 +132,7 @@ class Rosbag(Decoder):
                 "is a ROS bag, which needs rosbags: pip install 'silicon-retina[ros]'"
             ) from None
         with foreign(self.path):
-            reader = storage(self.path)
+            reader = storage(_Careful(self.path))
             reader.open()
         try:
             yield reader
