@@ -50,8 +50,6 @@ def maker_of(vendor: int, product: int) -> str:
         return "iniVation"
     if vendor == 0x04B4 and product in (0x00F4, 0x00F5):
         return "Prophesee"
-    if vendor == 0x03FD:
-        return "Prophesee"
     if vendor == 0x31F7 and product in (0x0003, 0x0004):
         return "CenturyArks"
     return ""
