@@ -79,7 +79,7 @@ def _ours(parts: list[Events], width: int, height: int) -> dict[str, Run]:
         "refractory": {"refractory_us": _PERIOD_US},
         "background activity": {"background_us": _PERIOD_US},
         "pooling 2×2, 4 events": {"pool": 2, "pool_count": 4},
-        "flip and rotate": {"flip": "horizontal", "rotate": "90"},
+        "flip and rotate": {"flip": "horizontal", "rotate": 90},
         "noise, 1 spike a pixel in 300 ms": {"noise_per_pixel": 1.0},
         "rate limit": {"limit_hz": 6_000_000},
     }

@@ -102,7 +102,7 @@ def describe(hint: Any) -> str:
         ]
         return " ".join([describe(base), " and ".join(limits)]).strip()
     if origin is Literal:
-        return "one of " + ", ".join(f'"{choice}"' for choice in get_args(hint))
+        return "one of " + ", ".join(_show(choice) for choice in get_args(hint))
     if origin in (Union, types.UnionType):
         return " or ".join(describe(part) for part in get_args(hint) if part is not type(None))
     if origin is not None:

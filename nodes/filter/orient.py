@@ -15,9 +15,9 @@ class Orient(Stage):
 
     def lay(self, settings: FilterSettings, size: Size) -> Size:
         """Work out the map; a quarter turn swaps width and height."""
-        self.turn = affine(settings.flip, int(settings.rotate), size)
-        self.active = settings.flip != "none" or settings.rotate != "0"
-        return size if settings.rotate in ("0", "180") else size[::-1]
+        self.turn = affine(settings.flip, settings.rotate, size)
+        self.active = settings.flip != "none" or settings.rotate != 0
+        return size if settings.rotate in (0, 180) else size[::-1]
 
     def apply(self, words: Words, n: int, span: Span) -> int:
         """Move the events."""

@@ -36,7 +36,11 @@ class FilterSettings(Settings):
     ] = 20.0
     hot_factor: Annotated[
         float,
-        Meta(ge=1, le=1e6, description="... and so many times as its second busiest neighbour"),
+        Meta(
+            ge=1,
+            le=1e6,
+            description="... and so many times as often as its second busiest neighbour",
+        ),
     ] = 5.0
     crop: Annotated[
         str, Meta(description="keep 'x0,y0,width,height' of the sensor, which becomes the new 0,0")
@@ -67,8 +71,8 @@ class FilterSettings(Settings):
         Meta(description="mirror: left and right, top and bottom"),
     ] = "none"
     rotate: Annotated[
-        Literal["0", "90", "180", "270"], Meta(description="degrees clockwise, after the flip")
-    ] = "0"
+        Literal[0, 90, 180, 270], Meta(description="degrees clockwise, after the flip")
+    ] = 0
     noise_per_pixel: Annotated[
         float, Meta(ge=0, le=1000, description="noise spikes a pixel gets in noise_over_ms")
     ] = 0.0

@@ -79,7 +79,7 @@ class Plain:
             x = w - 1 - x
         if s.flip in ("vertical", "both"):
             y = h - 1 - y
-        for _ in range(int(s.rotate) // 90):
+        for _ in range(s.rotate // 90):
             x, y, w, h = h - 1 - y, x, h, w
         if s.limit_hz:
             passed = max(0, t - self.filled)
@@ -98,7 +98,7 @@ class Plain:
     def size(self) -> tuple[int, int]:
         """(width, height) of what comes out."""
         size = (self.pw, self.ph)
-        return size if self.settings.rotate in ("0", "180") else size[::-1]
+        return size if self.settings.rotate in (0, 180) else size[::-1]
 
 
 def hot(

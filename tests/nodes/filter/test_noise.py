@@ -163,7 +163,7 @@ def test_much_noise_over_a_long_time_leaves_in_parts() -> None:
 
 
 def test_noise_is_of_the_picture_that_comes_out() -> None:
-    node = Filter(noise_per_pixel=10.0, crop="3,4,20,10", pool=2, rotate="90")
+    node = Filter(noise_per_pixel=10.0, crop="3,4,20,10", pool=2, rotate=90)
     noise = out(node, silence(300_000))
     assert len(noise) == 10 * 10 * 5
     assert noise["x"].max() == 4

@@ -56,7 +56,7 @@ chains = st.fixed_dictionaries(
         "pool_count": st.integers(1, 4),
         "pool_refractory_us": st.integers(0, 2000),
         "flip": st.sampled_from(["none", "horizontal", "vertical", "both"]),
-        "rotate": st.sampled_from(["0", "90", "180", "270"]),
+        "rotate": st.sampled_from([0, 90, 180, 270]),
         "limit_hz": st.sampled_from([0, 1, 999, 5_000, 20_000]),
         "limit_burst_us": st.sampled_from([1, 500, 1000, 4000]),
     },
