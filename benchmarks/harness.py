@@ -28,6 +28,8 @@ BENCHMARKS = {
     "recording": "a whole recording of 300 ms through a network: ours and the same simulators",
     "train": "recordings trained on in a second, and what a training step keeps in memory",
     "read": "recordings from file to NumPy, decoding from memory, memory during a long replay",
+    "write": "events to files in every format: ours, dv-processing, event_stream, NumPy, h5py",
+    "live": "12 million events/s through source, filter and record in three processes, a minute",
     "filter": "the filter node's stages, packet to packet, beside dv-processing's filters",
     "simulate": "still images before a moving retina: ours and eventcv's model",
     "head": "how late commands leave for a pan-tilt head on a pseudo-terminal",
