@@ -441,7 +441,8 @@ class ActivityPacket(Packet):
     @property
     def counts(self) -> NDArray[np.int64]:
         """How many neurons of each layer spiked in each bin, ``[n_bins, n_layers] i8``."""
-        steps = np.diff(self.offsets.astype(np.int64))
+        offsets = self.offsets.astype(np.int64)
+        steps: NDArray[np.int64] = offsets[1:] - offsets[:-1]
         return steps.reshape(self.header.n_bins, len(self.header.names))
 
     def layer(self, which: int) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
