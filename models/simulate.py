@@ -24,8 +24,9 @@ from models.simulator import simulate
 from models.stills import Still, open_stills
 from pipeline.errors import RecordingError, UsageError
 from pipeline.events import Events
-from recordings import nmnist
 from recordings.folder import samples
+from recordings.opening import open_recording
+from recordings.writing import WRITABLE, create_recording, format_of
 
 SETTINGS = "simulation.json"
 """The file beside simulated recordings that says how they were made."""
@@ -88,7 +89,7 @@ def run(
         raise UsageError(f"{_WHERE}: two images are called {twice}, expected one of each name")
     suffix = out.suffix.lower()
     console = Console(stderr=True)
-    if suffix in (".bin", ".npz"):
+    if format_of(out) is not None:
         if len(stills) > 1:
             raise UsageError(f"{_WHERE}: {len(stills)} images need a folder, {out} is one file")
         _checked(job.retina, suffix)
@@ -97,7 +98,8 @@ def run(
         _write(out, events, job.retina)
         console.print(f"{out}: {len(events):,} events", highlight=False, soft_wrap=True)
     elif suffix:
-        raise UsageError(f"{_WHERE}: {out}: expected a folder, or a file .bin or .npz")
+        endings = ", ".join(ending for each in WRITABLE.values() for ending in each.endings)
+        raise UsageError(f"{_WHERE}: {out}: expected a folder, or a file {endings}")
     else:
         _many(stills, list(images), out, job, split, jobs, console)
     if preview is not None:
@@ -192,26 +194,26 @@ def _checked(retina: Retina, suffix: str) -> None:
     if suffix == ".bin" and max(retina.width, retina.height) > 256:
         raise UsageError(
             f"{_WHERE}: .bin has room for 256×256 pixels, the sensor has "
-            f"{retina.width}×{retina.height}: take .npz"
+            f"{retina.width}×{retina.height}: take .aedat4 or .npz"
         )
 
 
 def _write(path: Path, events: Events, retina: Retina) -> None:
     """Write a recording whole or not at all."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
+    format_ = format_of(path)
+    options = {"compression": "deflate"} if format_ == "npz" else {}
+    size = retina.width, retina.height
     try:
-        if path.suffix == ".npz":
-            with draft.open("wb") as file:
-                np.savez_compressed(
-                    file, t=events["t"], x=events["x"], y=events["y"], p=events["p"],
-                    width=np.int64(retina.width), height=np.int64(retina.height),
-                )  # fmt: skip
-        else:
-            draft.write_bytes(nmnist.encode(events))
+        with create_recording(draft, *size, format=format_, overwrite=True, **options) as writer:
+            writer.write(events)
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise RecordingError(f"{path}: cannot be written: {error.strerror}") from None
+    except RecordingError as error:
+        raise RecordingError(str(error).replace(str(draft), str(path))) from None
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _folder(path: Path) -> None:
@@ -250,11 +252,10 @@ def _list(out: Path) -> None:
         table.writerow(["file", "label", "events", "last_us", "sha256"])
         for path in sorted(p for end in (".bin", ".npz") for p in out.rglob(f"[!.]*{end}")):
             data = path.read_bytes()
-            if path.suffix == ".bin":
-                events = nmnist.decode(data, str(path)) if data else None
-                times = events["t"] if events is not None else np.empty(0, np.int64)
-            else:
-                times = np.load(path)["t"]
+            times = np.empty(0, np.int64)
+            if data:
+                with open_recording(path) as recording:
+                    times = recording.read()["t"]
             label = path.parent.name if path.parent.name in "0123456789" else ""
             last = int(times[-1]) if len(times) else 0
             name = path.relative_to(out).as_posix()

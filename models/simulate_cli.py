@@ -14,7 +14,7 @@ Images = Annotated[
     list[str],
     typer.Argument(
         metavar="IMAGE... OUT",
-        help="Images, a folder of them or an IDX file; last: a file (.bin, .npz) or a folder",
+        help="Images, a folder of them or an IDX file; last: a file (.bin, .npz, ...) or a folder",
     ),
 ]
 

@@ -28,6 +28,7 @@ from pipeline.cli import main
 from pipeline.errors import RecordingError, UsageError
 from recordings import nmnist as format_
 from recordings.folder import samples
+from recordings.opening import open_recording
 
 
 def job(**values: object) -> Job:
@@ -86,7 +87,7 @@ def fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 def test_one_image_becomes_one_file(tmp_path: Path) -> None:
     image = digits(tmp_path / "in", 1) / "0" / "00001.png"
-    for name in ("a.bin", "deep/er/a.npz"):
+    for name in ("a.bin", "deep/er/a.npz", "a.aedat4"):
         run([str(image)], tmp_path / name, job())
     expected = open_stills(image)[0]
     events = job().events(expected)
@@ -94,8 +95,10 @@ def test_one_image_becomes_one_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(format_.read(tmp_path / "a.bin"), events)
     with np.load(tmp_path / "deep" / "er" / "a.npz") as found:
         assert (int(found["width"]), int(found["height"])) == (34, 34)
-        for field in ("t", "x", "y", "p"):
-            np.testing.assert_array_equal(found[field], events[field])
+        np.testing.assert_array_equal(found["events"], events)
+    with open_recording(tmp_path / "a.aedat4") as recording:
+        assert (recording.width, recording.height) == (34, 34)
+        np.testing.assert_array_equal(recording.read(), events)
 
 
 def test_a_folder_becomes_a_folder_in_nmnists_layout(tmp_path: Path) -> None:
@@ -224,7 +227,7 @@ def test_no_image_and_no_place(tmp_path: Path, fails: Said) -> None:
     assert (code, "needs an image and where the recording goes" in line) == (2, True)
     source = digits(tmp_path / "in", 1)
     code, line = fails(source, tmp_path / "out.mp4")
-    assert (code, "expected a folder, or a file .bin or .npz" in line) == (2, True)
+    assert (code, "expected a folder, or a file .aedat4, .es, .bin" in line) == (2, True)
     (tmp_path / "file").write_text("no folder")
     code, line = fails(source, tmp_path / "file" / "out")
     assert (code, f"{tmp_path / 'file' / 'out'}: cannot be made" in line) == (1, True)
@@ -258,7 +261,7 @@ def test_pictures_of_any_kind(tmp_path: Path, kind: str) -> None:
     pictures[kind].save(tmp_path / "i.png")
     quiet = changed(PRESETS["atis"], shot_hz=0.0)
     run([str(tmp_path / "i.png")], tmp_path / "i.npz", job(retina=quiet, duration_us=100_000))
-    events = np.load(tmp_path / "i.npz")
+    events = np.load(tmp_path / "i.npz")["events"]
     expected = simulate(read(tmp_path / "i.png"), nmnist(), quiet, duration_us=100_000)
     # What the pixels remember at first is another, the scene the same.
     assert abs(len(events["t"]) - len(expected)) <= 0.2 * len(expected)
