@@ -11,7 +11,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 from nodes.view import theme
 from nodes.view.dock import Dock, style_sheet
 from nodes.view.head import Head
-from nodes.view.memory import VERSION, Memory
+from nodes.view.memory import Memory
 from nodes.view.menus import fill_view_menu
 from nodes.view.palette import DEFAULT, PALETTES, Scheme
 from nodes.view.panels.activity import Layers
@@ -25,6 +25,7 @@ from nodes.view.panels.scores import Scores
 from nodes.view.panels.space import Space
 from nodes.view.panels.spikes import Binned
 from nodes.view.scene import Scene
+from nodes.view.shelf import Shelf
 from nodes.view.tracks.canvas import Show
 from nodes.view.tracks.health import Health, Report
 from nodes.view.tracks.state import State, state_of
@@ -64,19 +65,14 @@ class Window(QtWidgets.QMainWindow):
         self.closed = False
         self.held = False
         self.statuses: Mapping[str, NodeStatus] = {}
-        self.docks: dict[str, Dock] = {}
+        self._shelf = Shelf(self, memory, _COLUMNS)
         self.report = Report((), ())
         """How the pipeline is doing, brought up to date with ``statuses``."""
         self._health = Health()
         self._words_due_ns = self._status_due_ns = 0
         self._theme = "system"
-        self._default: QtCore.QByteArray | None = None
-        self._spreads = True
         self._built = False
         self.setWindowTitle(node.settings.title)
-        self.setDockNestingEnabled(True)
-        self.setAnimated(False)
-        self.setTabPosition(Area.AllDockWidgetAreas, QtWidgets.QTabWidget.TabPosition.North)
         self._begin_look()
         self.view_menu = self.menuBar().addMenu("&View")
         self.tools = QtWidgets.QToolBar("Tools")
@@ -87,8 +83,11 @@ class Window(QtWidgets.QMainWindow):
         self._add_panels()
         fill_view_menu(self, self.view_menu)
         self.restyle()
-        self._default = self.saveState(VERSION)
-        self._restore()
+        self._shelf.restore(self.scene)
+        self._built = True
+        self.tools.setVisible(bool(self.tools.actions()))
+        if memory.note:
+            self.statusBar().showMessage(memory.note, 10_000)
 
     # How it is built.
 
@@ -149,6 +148,11 @@ class Window(QtWidgets.QMainWindow):
         for name in ("image", "truth", "bars", "rate"):
             self.docks[name].raise_()
 
+    @property
+    def docks(self) -> dict[str, Dock]:
+        """Every panel's dock under its name."""
+        return self._shelf.docks
+
     def add_panel(
         self,
         name: str,
@@ -166,9 +170,9 @@ class Window(QtWidgets.QMainWindow):
         """Add a panel that can be moved and closed, is in the View menu and is remembered.
 
         ``name`` is what it is remembered by, ``title`` what the user reads, ``tab`` a shorter one
-        for tabs. ``shown``: at first;
-        ``when``: not before this says that there is something to see. It lies in ``area``, or
-        ``beside``, ``below`` or ``behind`` (as a tab) the panel of that name.
+        for tabs. ``shown``: at first; ``when``: not before this says that there is something to
+        see. It lies in ``area``, or ``beside``, ``below`` or ``behind`` (as a tab) the panel of
+        that name.
 
         A widget may have ``refresh(scene, now_ns) -> bool``: called at every frame, or every
         ``every_ms``, while the panel is on the screen; returns whether it has painted anything.
@@ -176,22 +180,9 @@ class Window(QtWidgets.QMainWindow):
         ``restyle()``: called when colours or type have changed.
         """
         dock = Dock(name, title, widget, shown=shown, when=when, tab=tab)
-        # Qt leaves a tab bar behind where docks that are seen are moved about.
-        dock.hide()
-        self.addDockWidget(area, dock)
-        horizontal, vertical = QtCore.Qt.Orientation.Horizontal, QtCore.Qt.Orientation.Vertical
-        if beside is not None:
-            self.splitDockWidget(self.docks[beside], dock, horizontal)
-        elif below is not None:
-            self.splitDockWidget(self.docks[below], dock, vertical)
-        elif behind is not None:
-            self.tabifyDockWidget(self.docks[behind], dock)
-        self.docks[name] = dock
+        self._shelf.add(dock, area, beside=beside, below=below, behind=behind)
         if self._built:
-            dock.settle(self.scene)
-            self._tidy_tabs()
-            if self._spreads:
-                self._spread()
+            self._shelf.settle(self.scene)
         return dock
 
     def add_tool(self, tool: QtGui.QAction | QtWidgets.QWidget) -> QtGui.QAction:
@@ -206,68 +197,9 @@ class Window(QtWidgets.QMainWindow):
         """Put a widget below the picture, as wide as it: a time line, for one."""
         self._foot.addWidget(widget)
 
-    # What is remembered.
-
-    def _restore(self) -> None:
-        memory = self.memory
-        self._built = True
-        size = QtCore.QSize(theme.em(70), theme.em(44))
-        # The offscreen platform's screen is not one that a window must fit.
-        if QtGui.QGuiApplication.platformName() != "offscreen":
-            size = size.boundedTo(self.screen().availableGeometry().size())
-        self.resize(size)
-        geometry, state = memory.layout("geometry"), memory.layout("state")
-        if geometry is not None:
-            self.restoreGeometry(geometry)
-        if state is not None:
-            self.restoreState(state, VERSION)
-        for dock in self.docks.values():
-            dock.wanted = memory.value(f"panels/{dock.name}", dock.wanted)
-            dock.settle(self.scene)
-        self.tools.setVisible(bool(self.tools.actions()))
-        # Sizes that the user has chosen are kept; else every panel that comes is given its own.
-        self._spreads = state is None
-        self._tidy_tabs()
-        if self._spreads:
-            self._spread()
-        if memory.note:
-            self.statusBar().showMessage(memory.note, 10_000)
-
-    def _spread(self) -> None:
-        """Give columns the widths, and panels the heights, that they have at first."""
-        horizontal, vertical = QtCore.Qt.Orientation.Horizontal, QtCore.Qt.Orientation.Vertical
-        firsts, widths = [], []
-        for wide, column in _COLUMNS:
-            there = [name for name in column if not self.docks[name].isHidden()]
-            if there:
-                firsts.append(self.docks[there[0]])
-                widths.append(theme.em(wide))
-                heights = [theme.em(column[name]) for name in there]
-                self.resizeDocks([self.docks[name] for name in there], heights, vertical)
-        self.resizeDocks(firsts, widths, horizontal)
-
-    def _tidy_tabs(self) -> None:
-        """Let tabs give way rather than scroll out of sight; Qt makes bars as it needs them."""
-        for bar in self.findChildren(QtWidgets.QTabBar):
-            bar.setUsesScrollButtons(False)
-            bar.setElideMode(QtCore.Qt.TextElideMode.ElideRight)
-
     def reset_layout(self) -> None:
         """Put every panel where it is at first."""
-        if self._default is not None:
-            self.restoreState(self._default, VERSION)
-        for dock in self.docks.values():
-            dock.wanted, dock.called = dock.shown_at_first, False
-            dock.settle(self.scene)
-        self._spreads = True
-        self._spread()
-
-    def _keep(self) -> None:
-        self.memory.keep_layout("geometry", self.saveGeometry())
-        self.memory.keep_layout("state", self.saveState(VERSION))
-        for dock in self.docks.values():
-            self.memory.keep(f"panels/{dock.name}", dock.wanted)
-        self.memory.flush()
+        self._shelf.reset(self.scene)
 
     # How it looks.
 
@@ -344,11 +276,7 @@ class Window(QtWidgets.QMainWindow):
         if now_ns >= self._words_due_ns or last:
             self._words_due_ns = now_ns + _WORDS_NS
             self.head.tell(self.state(now_ns))
-            came = [dock for dock in self.docks.values() if dock.settle(scene)]
-            if came:
-                self._tidy_tabs()
-                if self._spreads:
-                    self._spread()
+            self._shelf.settle(scene)
         painted = False
         if not self.held:
             painted = self.picture.refresh(scene, now_ns)
@@ -385,7 +313,7 @@ class Window(QtWidgets.QMainWindow):
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
         """Note that the window was closed, and remember how it was."""
         if not self.closed:
-            self._keep()
+            self._shelf.keep()
         self.closed = True
         super().closeEvent(event)
 
