@@ -12,16 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from nodes.camera.device import Batch
-from pipeline.events import Events, empty_events
+from pipeline.events import EVENT, Events
 
 LATE_US = 10_000
 """A larger step back of a camera's clock means that it was set anew."""
 
 JUMP_US = 3_600_000_000
 """A larger step ahead of a camera's clock than this (an hour) means so too."""
+
+Words = NDArray[np.int64]
+"""Events as integers ``[n, 2]``: (t, x | y << 16 | p << 32)."""
 
 
 class Cutter:
@@ -48,7 +53,7 @@ class Cutter:
         self._latest = begin_us
         self._reached = begin_us
         self._heard_us = 0
-        self._pending: list[Events] = []
+        self._pending: list[Words] = []
 
     def size(self, width: int, height: int) -> None:
         """Set the sensor's size."""
@@ -70,13 +75,16 @@ class Cutter:
         if step < -LATE_US or step > JUMP_US:
             self.jumps += 1
             self.shift_us = max(self._expected(now_us), self._latest) - first
-        events = self._inside(events)
         if len(events):
-            times = events["t"]
-            times += self.shift_us
-            self._order(times)
-            self._latest = int(times[-1])
-            self._pending.append(events)
+            words = np.ascontiguousarray(events).view(np.int64).reshape(-1, 2)
+            out = np.empty_like(words)
+            floor = max(self._latest, self.end_us)
+            kept, late, latest = _admit(words, out, self.shift_us, floor, self._width, self._height)
+            self.late += late
+            self.outside += len(events) - kept
+            if kept:
+                self._latest = latest
+                self._pending.append(out[:kept])
         self._reached = max(self._reached, self._latest, reached + self.shift_us)
         self._heard_us = now_us
 
@@ -93,15 +101,16 @@ class Cutter:
         if n <= 0:
             return
         begin = self.end_us
-        events = _joined(self._pending)
-        bounds = [0]
-        if len(events):
+        if self._pending:
+            words = self._pending[0] if len(self._pending) == 1 else np.concatenate(self._pending)
             edges = begin + np.arange(1, n + 1, dtype=np.int64) * self.step_us
-            bounds += np.searchsorted(events["t"], edges).tolist()
+            bounds = [0, *np.searchsorted(words[:, 0], edges).tolist()]
+            rest = words[bounds[-1] :]
+            self._pending = [rest] if len(rest) else []
         else:
+            words = np.empty((0, 2), np.int64)
             bounds = [0] * (n + 1)
-        rest = events[bounds[-1] :]
-        self._pending = [rest] if len(rest) else []
+        events = words.view(EVENT).reshape(-1)
         self.end_us = begin + n * self.step_us
         for k in range(n):
             yield begin + k * self.step_us, events[bounds[k] : bounds[k + 1]]
@@ -126,31 +135,22 @@ class Cutter:
         self._latest = self._reached = self.end_us
         return self.end_us
 
-    def _inside(self, events: Events) -> Events:
-        if not len(events):
-            return events
-        if int(events["x"].max()) < self._width and int(events["y"].max()) < self._height:
-            return events
-        kept = events[(events["x"] < self._width) & (events["y"] < self._height)]
-        self.outside += len(events) - len(kept)
-        return kept
 
-    def _order(self, times: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
-        """Lift what is earlier than the time before it, or than what is still open."""
-        floor = max(self._latest, self.end_us)
-        if int(times[0]) >= floor and not (times[1:] < times[:-1]).any():
-            return
-        lifted = np.maximum.accumulate(np.maximum(times, floor))
-        self.late += int((lifted != times).sum())
-        times[:] = lifted
+@numba.njit(cache=True, nogil=True)
+def _admit(words, out, shift, latest, width, height):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Copy to ``out`` what lies on the sensor, ``shift`` added and time never stepping back.
 
-
-def _joined(parts: list[Events]) -> Events:
-    if len(parts) == 1:
-        return parts[0]
-    out = empty_events(sum(map(len, parts)))
-    at = 0
-    for part in parts:
-        out[at : at + len(part)] = part
-        at += len(part)
-    return out
+    Returns how many were copied, how many of them lifted, and the latest time.
+    """
+    kept = late = 0
+    for i in range(words.shape[0]):
+        t = words[i, 0] + shift
+        c = words[i, 1]
+        if (c & 0xFFFF) >= width or (c >> 16 & 0xFFFF) >= height:
+            continue
+        late += t < latest
+        latest = max(t, latest)
+        out[kept, 0] = latest
+        out[kept, 1] = c
+        kept += 1
+    return kept, late, latest

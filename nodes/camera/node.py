@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from nodes.camera.cutter import Cutter
-from nodes.camera.device import Device, Driver, Gone
+from nodes.camera.device import Batch, Device, Driver, Gone
 from nodes.camera.drivers import drivers_for
 from nodes.camera.keeper import Keeper
 from nodes.camera.wishes import LIVE, CameraSettings, serial_of, wanted
@@ -73,6 +73,7 @@ class Camera(SourceNode):
         self._begun_us = self._now_us()
         # The first call compiles: that belongs to the start.
         pack(empty_events(1), 0)
+        Cutter(1, 0, 1, 1).push(Batch(empty_events(1), 0), 0)
         device = self._keeper.look(self._begun_us)
         if device is not None:
             self._take(device)
