@@ -6,7 +6,9 @@ tests that drive every reader alike (``test_fuzz.py``) take all of them.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -152,8 +154,16 @@ def made(asset: Made, folder: Path, events: Events | None = None) -> Path:
     if asset.needs and importlib.util.find_spec(asset.needs) is None:
         pytest.skip(f"{asset.needs} is not installed")
     path = folder / f"{asset.name}{asset.ending}"
+    path.unlink(missing_ok=True)
     asset.make(path, sample() if events is None else events)
     return path
+
+
+@functools.cache
+def content(asset: Made, n: int, seed: int = 0) -> bytes:
+    """Return the bytes of a file of a kind that holds ``sample(n, seed)``, made once."""
+    with tempfile.TemporaryDirectory() as folder:
+        return made(asset, Path(folder), sample(n, seed)).read_bytes()
 
 
 def real(name: str) -> Path:
