@@ -25,27 +25,37 @@ class Activity:
         self.names = stepper.network.names
         self.shapes = stepper.network.shapes
         self._parts: list[NDArray[np.uint32]] = []
-        self._sizes: list[NDArray[np.int64]] = []
+        self._inputs: list[int] = []
+        self._ends: list[NDArray[np.int64]] = []
 
     @property
     def n_bins(self) -> int:
         """How many bins wait to be taken."""
-        return len(self._sizes)
+        return len(self._inputs)
 
     def add(self, index: NDArray[np.uint32]) -> None:
         """Add the bin that was stepped last, whose active inputs were ``index`` [n]."""
         ends, spiked = self._stepper.spiked()
-        self._parts += [np.array(index, np.uint32), spiked.copy()]
-        self._sizes.append(np.concatenate([[len(index)], np.diff(ends, prepend=0)]))
+        self._parts += (index.copy(), spiked.copy())
+        self._inputs.append(len(index))
+        self._ends.append(ends.copy())
 
     def take(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
         """Return ``offsets`` and ``index`` as an ActivityPacket has them, and begin anew."""
-        sizes = np.concatenate([[0], *self._sizes])
+        n_bins, n_layers = len(self._inputs), len(self.names)
+        within = np.zeros((n_bins, n_layers + 1), np.int64)
+        if n_bins:
+            # The input's spikes stand before those of the layers.
+            within[:, 1:] = np.array(self._inputs)[:, None]
+            within[:, 2:] += np.stack(self._ends)
+        begins = np.cumsum(within[:, -1]) - within[:, -1]
+        offsets = np.append(within[:, :-1] + begins[:, None], within[:, -1].sum())
         index = np.concatenate([np.zeros(0, np.uint32), *self._parts])
         self.forget()
-        return np.cumsum(sizes).astype(np.uint32), index
+        return offsets.astype(np.uint32), index
 
     def forget(self) -> None:
         """Leave what was not taken."""
         self._parts.clear()
-        self._sizes.clear()
+        self._inputs.clear()
+        self._ends.clear()
