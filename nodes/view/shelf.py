@@ -50,6 +50,23 @@ class Shelf:
         window = self._window
         # Qt leaves a tab bar behind where docks that are seen are moved about.
         dock.hide()
+        # A panel that comes late finds its old place as well.
+        if self._default is not None and window.restoreDockWidget(dock):
+            dock.hide()
+        else:
+            self._place(dock, area, beside, below, behind)
+        self.docks[dock.name] = dock
+        dock.wanted = self._memory.value(f"panels/{dock.name}", dock.wanted)
+
+    def _place(
+        self,
+        dock: Dock,
+        area: QtCore.Qt.DockWidgetArea,
+        beside: str | None,
+        below: str | None,
+        behind: str | None,
+    ) -> None:
+        window = self._window
         window.addDockWidget(area, dock)
         if beside is not None:
             window.splitDockWidget(self.docks[beside], dock, _HORIZONTAL)
@@ -57,11 +74,6 @@ class Shelf:
             window.splitDockWidget(self.docks[below], dock, _VERTICAL)
         elif behind is not None:
             window.tabifyDockWidget(self.docks[behind], dock)
-        self.docks[dock.name] = dock
-        dock.wanted = self._memory.value(f"panels/{dock.name}", dock.wanted)
-        # A panel that comes late finds its old place as well.
-        if self._default is not None:
-            window.restoreDockWidget(dock)
 
     def restore(self, scene: Scene) -> None:
         """Put everything where it was when the viewer was last closed, else where it is at first.

@@ -275,7 +275,10 @@ class Window(QtWidgets.QMainWindow):
             self._hear(now_ns)
         if now_ns >= self._words_due_ns or last:
             self._words_due_ns = now_ns + _WORDS_NS
-            self.head.tell(self.state(now_ns))
+            state = self.state(now_ns)
+            self.head.tell(state)
+            if scene.heard_ns is None:
+                self.picture.pixels.hint(f"{state.name.lower()}\n{state.words}")
             self._shelf.settle(scene)
         painted = False
         if not self.held:
