@@ -48,7 +48,7 @@ End = Literal["ours", "dv"]
 def rows(*, quick: bool = False) -> list[Row]:
     """Measure every pair of ends in turn."""
     runs = 3 if quick else 5
-    packets = 400 if quick else 1200
+    packets = 200 if quick else 1200
     found = []
     pairs: list[tuple[End, End]] = [("ours", "ours"), ("dv", "ours"), ("ours", "dv"), ("dv", "dv")]
     values = in_turn({f"{a} → {b}": _dv_run(a, b, packets) for a, b in pairs}, runs)
@@ -186,7 +186,7 @@ def _dv_take(path: str, packets: int) -> list[tuple[float, int]]:
 
 
 def _udp_rows(runs: int, *, quick: bool) -> list[Row]:
-    packets = 300 if quick else 1000
+    packets = 150 if quick else 1000
     pairs = {
         "spif, flat out": (_udp_give, _udp_take, "spif", None),
         "t64_x16_y16_on8, flat out": (_udp_give, _udp_take, "t64_x16_y16_on8", None),
