@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -111,3 +113,13 @@ def test_a_virtual_camera_over_the_network_is_unplugged(server: Server, times: i
 def test_no_server_is_no_camera() -> None:
     with pytest.raises(DeviceError, match=r"no camera '127\.0\.0\.1:\d+' is plugged in"):
         next(iter(Camera(source=f"camera:127.0.0.1:{free_port()}")))
+
+
+def test_a_server_that_says_nothing_stops_nothing() -> None:
+    """dv-processing's reader would freeze the process here: it is never made."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        begin = time.monotonic()
+        with pytest.raises(DeviceError, match="is plugged in"):
+            next(iter(Camera(source=f"camera:127.0.0.1:{port}")))
+        assert time.monotonic() - begin < 10
