@@ -129,6 +129,17 @@ def test_layers(shown: list[QtWidgets.QWidget]) -> None:
     scene.forget()
     panel.refresh(scene, 0)
     assert (painted(shown, panel) == pixels).all(), "nothing yet leaves the last one standing"
+    assert panel.choice.isHidden()
+    other = layers([[[0]]], shapes=((1, 1, 1),))
+    other.header.stream = "reconstruct/activity"
+    scene.add_activity(other, 1)
+    panel.refresh(scene, 0)
+    assert not panel.choice.isHidden()
+    panel.choice.setCurrentIndex(1)
+    assert panel.refresh(scene, 0)
+    assert panel._raster is not None
+    assert len(panel._raster.bands) == 1
+    painted(shown, panel)
     assert rate_words(1234) == "1,234 Hz"
     assert rate_words(0.25) == "0.2 Hz"
 

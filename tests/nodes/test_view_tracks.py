@@ -223,7 +223,28 @@ def test_a_raster_begins_anew_with_another_sample_or_network() -> None:
         assert np.count_nonzero(raster.share) == 1
     activity.forget()
     assert activity.raster() is None
-    assert activity.told
+    assert activity.names == [""]
+
+
+def test_each_network_has_a_raster_of_its_own() -> None:
+    activity = Activity()
+    for k in range(5):
+        one = layers([[[k % 4]]], t_begin=1000 * k, shapes=((1, 1, 4),))
+        two = layers([[[k], [0]]], t_begin=1000 * k, shapes=((2, 1, 4), (3, 1, 1)))
+        for name, packet in (("infer", one), ("reconstruct", two)):
+            packet.header.stream = f"{name}/activity"
+            activity.add(packet)
+    assert activity.names == ["infer", "reconstruct"]
+    for name, rows in (("infer", 4), ("reconstruct", 11)):
+        raster = activity.raster(name)
+        assert raster is not None
+        assert raster.share.shape[0] == rows
+        assert np.count_nonzero(raster.share[:8]) == 5
+    assert activity.raster("nobody") is None
+    for k in range(100):
+        packet.header.stream = f"{k}/activity"
+        activity.add(packet)
+    assert len(activity.names) == 16
 
 
 def test_the_path_of_the_gaze_is_of_the_last_second() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6 import QtCore, QtGui
+from PySide6 import QtCore, QtGui, QtWidgets
 
 from nodes.view import theme
 from nodes.view.card import Card
@@ -29,13 +29,22 @@ class Layers(Card):
         )
         self._version = 0
         self._raster: Raster | None = None
+        self.choice = QtWidgets.QComboBox()
+        self.choice.setToolTip("Whose network is shown")
+        self.choice.setAccessibleName("network")
+        self.choice.hide()
+        self.choice.currentIndexChanged.connect(self._choose)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.addWidget(self.choice)
+        layout.addStretch(1)
+        self._settle()
         self._shades: NDArray[np.uint32] = np.zeros(_SHADES, np.uint32)
         self._shade()
 
     @staticmethod
     def has_data(scene: Scene) -> bool:
         """Whether a network has told of its layers."""
-        return scene.activity.told
+        return bool(scene.activity.names)
 
     def minimumSizeHint(self) -> QtCore.QSize:
         """Room for a few layers."""
@@ -60,9 +69,16 @@ class Layers(Card):
         """Show what is new; return whether anything was."""
         if scene.activity.version == self._version:
             return False
+        names = scene.activity.names
+        if len(names) > self.choice.count():
+            self.choice.addItems(names[self.choice.count() :])
+            self.choice.setVisible(len(names) > 1)
         self._version = scene.activity.version
-        self.tell(scene.activity.raster())
+        self.tell(scene.activity.raster(self.choice.currentText()))
         return True
+
+    def _choose(self) -> None:
+        self._version = 0
 
     def tell(self, raster: Raster | None) -> None:
         """Show a raster; nothing yet leaves the last one standing."""
@@ -80,6 +96,8 @@ class Layers(Card):
     def draw(self, painter: QtGui.QPainter, room: QtCore.QRectF) -> None:
         """Paint each layer's band, its name and its rate."""
         look, raster = theme.look(), self._raster
+        if not self.choice.isHidden():
+            room.setTop(self.choice.geometry().bottom() + theme.em(0.4))
         painter.setFont(theme.font(theme.CAPTION))
         if raster is None:
             painter.setPen(look.dim)

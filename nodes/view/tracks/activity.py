@@ -16,6 +16,7 @@ COLUMNS = 300
 _BAND = 48
 """A layer of more neurons than that shows several in a row."""
 _WAITING = 512
+_MOST_NETWORKS = 16
 
 
 class Band(NamedTuple):
@@ -59,18 +60,11 @@ def _enter(index, offsets, n_layers, tops, rows, sizes, column, counts, totals):
                 counts[tops[layer] + row, at] += 1
 
 
-class Activity:
-    """Keeps what layers do; ``version`` grows with each packet.
-
-    Packets wait until somebody looks (``raster``): unseen they cost nothing. ``add`` and
-    ``raster`` may be called from two threads.
-    """
+class _Network:
+    """What the layers of one network did, drawn when somebody looks."""
 
     def __init__(self) -> None:
-        self.version = 0
-        self.told = False
-        """Whether there has ever been a packet."""
-        self._waiting: deque[ActivityPacket] = deque(maxlen=_WAITING)
+        self.waiting: deque[ActivityPacket] = deque(maxlen=_WAITING)
         self._layers: tuple[tuple[str, int], ...] = ()
         self._sample: str | None = None
         self._column = self._filled = 0
@@ -78,16 +72,8 @@ class Activity:
         self._lay_out(())
 
     def forget(self) -> None:
-        """Forget what has come."""
-        self._waiting.clear()
+        self.waiting.clear()
         self._filled = 0
-        self.version += 1
-
-    def add(self, packet: ActivityPacket) -> None:
-        """Take in a packet."""
-        self._waiting.append(packet)
-        self.told = True
-        self.version += 1
 
     def _lay_out(self, layers: tuple[tuple[str, int], ...]) -> None:
         self._layers = layers
@@ -116,9 +102,8 @@ class Activity:
         self._filled = min(COLUMNS, self._filled + head.n_bins)
 
     def raster(self) -> Raster | None:
-        """Return the raster of the last bins; None before there are any."""
-        while self._waiting:
-            self._take(self._waiting.popleft())
+        while self.waiting:
+            self._take(self.waiting.popleft())
         if not self._filled:
             return None
         order = (self._column - self._filled + np.arange(self._filled)) % COLUMNS
@@ -135,3 +120,43 @@ class Activity:
             )
         )
         return Raster(np.minimum(share, 1), bands, self._bin_us, self._t_us)
+
+
+class Activity:
+    """Keeps what the layers of networks do; ``version`` grows with each packet.
+
+    Packets wait until somebody looks (``raster``): unseen they cost nothing. ``add`` and
+    ``raster`` may be called from two threads.
+    """
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._networks: dict[str, _Network] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The nodes that have told of their network's layers, the first one first."""
+        return list(self._networks)
+
+    def forget(self) -> None:
+        """Forget what has come."""
+        for network in list(self._networks.values()):
+            network.forget()
+        self.version += 1
+
+    def add(self, packet: ActivityPacket) -> None:
+        """Take in a packet; each stream is a network of its own."""
+        name = packet.header.stream.removesuffix(f"/{packet.kind}")
+        network = self._networks.get(name)
+        if network is None:
+            if len(self._networks) == _MOST_NETWORKS:
+                return
+            network = self._networks[name] = _Network()
+        network.waiting.append(packet)
+        self.version += 1
+
+    def raster(self, name: str | None = None) -> Raster | None:
+        """Return the raster of a node's network (None: the first one's); None without any bins."""
+        networks = self._networks
+        network = networks.get(next(iter(networks), "") if name is None else name)
+        return None if network is None else network.raster()
