@@ -21,6 +21,7 @@ from recordings.writing import WRITABLE, Writer, create_recording, writer_of
 
 _FLUSH_US = 1_000_000
 _MB = 1_000_000
+_CAMERA = ("model", "serial", "firmware", "driver")
 
 
 class RecordSettings(Settings):
@@ -156,12 +157,24 @@ class Record(Node):
         overwrite = s.overwrite and not self._crashes
         self._writer = writer = create_recording(
             path, head.width, head.height, format=self._kind.format, overwrite=overwrite,
-            **self._options, **origin,
+            **self._options, **origin, **self._camera(),
         )  # fmt: skip
         self._policy = Policy(head.width, head.height)
         self._files.append(str(path))
         self._begin = self._end = self._flushed = head.t_begin
         return writer
+
+    def _camera(self) -> dict[str, Any]:
+        """Return what AEDAT4's header says of the camera up the stream, as far as it is known."""
+        if "more" not in WRITABLE[self._kind.format].options:
+            return {}
+        cameras = [s for s in self.statuses().values() if s.facts.get("serial")]
+        if len(cameras) != 1:
+            return {}
+        facts, settings = cameras[0].facts, cameras[0].settings
+        more = {name: str(facts[name]) for name in _CAMERA if name in facts}
+        more |= {f"setting.{each.name}": each.actual for each in settings}
+        return {"source": f"{facts.get('model', 'camera')}_{facts['serial']}", "more": more}
 
     def _next(self) -> Path:
         """Return the next file's name; one of a process that died is left alone."""

@@ -8,7 +8,7 @@ and a reader goes through the packets one by one.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from pipeline.errors import RecordingError, UsageError
@@ -35,6 +35,7 @@ class Aedat4Writer(Writer):
     compression  ``none``, ``lz4`` or ``zstd``
     side         which of ``frames``, ``imu`` and ``triggers`` will come as well
     source       the camera's name
+    more         what else its header says of the events' stream: names and texts
     """
 
     format = "aedat4"
@@ -48,6 +49,7 @@ class Aedat4Writer(Writer):
         compression: str = "lz4",
         side: Iterable[str] = (),
         source: str = "silicon-retina",
+        more: Mapping[str, str] | None = None,
         overwrite: bool = False,
         origin_us: int = 0,
     ) -> None:
@@ -57,6 +59,7 @@ class Aedat4Writer(Writer):
             )
         self._compression = COMPRESSIONS[compression]
         self._source = source
+        self._more = tuple((more or {}).items())
         self._streams = {name: i for i, name in enumerate(_TYPES, 1) if name in set(side)}
         self._packets = array("q")
         super().__init__(path, width, height, overwrite=overwrite, origin_us=origin_us)
@@ -83,7 +86,7 @@ class Aedat4Writer(Writer):
 
     def _begin(self, overwrite: bool) -> None:
         size = {"width": self.width, "height": self.height, "source": self._source}
-        streams = [evts.Stream(**size)]  # type: ignore[arg-type]
+        streams = [evts.Stream(**size, more=self._more)]  # type: ignore[arg-type]
         for name, i in self._streams.items():
             sized = size if name == FRAMES else {"source": self._source}
             streams.append(evts.Stream(id=i, type=_TYPES[name], name=name, **sized))

@@ -36,7 +36,9 @@ class Format(NamedTuple):
 
 WRITABLE: dict[str, Format] = {
     "aedat4": Format(
-        (".aedat4",), "recordings.write_aedat4:Aedat4Writer", ("compression", "side", "source")
+        (".aedat4",),
+        "recordings.write_aedat4:Aedat4Writer",
+        ("compression", "side", "source", "more"),
     ),
     "es": Format((".es",), "recordings.write_es:EventStreamWriter"),
     "nmnist": Format((".bin",), "recordings.write_nmnist:NMnistWriter"),

@@ -17,6 +17,7 @@ from pipeline import EventPacket
 from pipeline.errors import RecordingError, RetinaError, SettingError, UsageError
 from pipeline.events import Events
 from pipeline.packets import EventHeader
+from pipeline.status import NodeStatus, SettingStatus
 from pipeline.tuning import tune
 from recordings.opening import open_recording
 from recordings.writing import WRITABLE
@@ -291,6 +292,35 @@ def test_a_stream_that_was_broken_off(tmp_path: Path, capsys: pytest.CaptureFixt
     np.testing.assert_array_equal(read(path), kept(packets(3)))
     assert capsys.readouterr().out.endswith("INCOMPLETE: ended before the stream did\n")
     assert not recorded.entries[0]["complete"]
+
+
+class Around:
+    """A camera up the stream."""
+
+    def ask(self, node: str, key: str, value: str) -> int:
+        return 0
+
+    def statuses(self) -> dict[str, NodeStatus]:
+        settings = [SettingStatus("bias", "7", "6"), SettingStatus("roi", "", "<0 & 1>")]
+        facts = {"model": "DAVIS346", "serial": "00000002", "firmware": 18, "events": 5}
+        camera = NodeStatus(name="source", facts=facts, settings=settings)
+        return {"source": camera, "record": NodeStatus(name="record")}
+
+
+def test_the_header_says_which_camera_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "x.aedat4"
+    recorded = Recorded(path=str(path))
+    recorded.node.surroundings = Around()
+    recorded.all(packets(2))
+    with open_recording(path) as recording:
+        (stream,) = recording._decoder.header.streams  # type: ignore[attr-defined]
+    assert stream.source == "DAVIS346_00000002"
+    assert dict(stream.more) == {
+        "model": "DAVIS346", "serial": "00000002", "firmware": "18",
+        "setting.bias": "6", "setting.roi": "<0 & 1>",
+    }  # fmt: skip
+    dv = pytest.importorskip("dv_processing")
+    assert dv.io.MonoCameraRecording(str(path)).getCameraName() == "DAVIS346_00000002"
 
 
 def test_no_packet_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
