@@ -70,7 +70,8 @@ def _write(format_: str, options: dict[str, str], parts: list[Events], path: Pat
     path = path.with_suffix(WRITABLE[format_].endings[0])
     small = format_ == "nmnist"
     size = (256, 256) if small else (_WIDTH, _HEIGHT)
-    with create_recording(path, *size, **options) as writer:
+    given: dict[str, Any] = dict(options)
+    with create_recording(path, *size, **given) as writer:
         for events in _small(parts) if small else parts:
             writer.write(events)
 

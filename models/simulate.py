@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -202,7 +203,7 @@ def _write(path: Path, events: Events, retina: Retina) -> None:
     """Write a recording whole or not at all."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     format_ = format_of(path)
-    options = {"compression": "deflate"} if format_ == "npz" else {}
+    options: dict[str, Any] = {"compression": "deflate"} if format_ == "npz" else {}
     size = retina.width, retina.height
     try:
         with create_recording(draft, *size, format=format_, overwrite=True, **options) as writer:

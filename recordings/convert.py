@@ -217,8 +217,8 @@ def _beside(
 
 def _kept(events: Events, which: np.ndarray[Any, np.dtype[np.bool_]]) -> Events:
     # Copied as words: numpy's own way forgets the padding of an event.
-    words = events.view(np.int64).reshape(-1, 2)[which]
-    return words.reshape(-1).view(EVENT)
+    kept: Events = events.view(np.int64).reshape(-1, 2)[which].reshape(-1).view(EVENT)
+    return kept
 
 
 def _size(recording: Recording) -> tuple[int, int]:
