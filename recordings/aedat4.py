@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import PacketError
+from pipeline.errors import PacketError, RecordingError
 from pipeline.events import Events
 from pipeline.packets import Buffer
 from recordings import evts
@@ -45,6 +45,7 @@ class Aedat4(PacketDecoder):
 
     format = "aedat4"
     head_bytes = HEAD
+    least_bytes = 16
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -127,14 +128,19 @@ class Aedat4(PacketDecoder):
             window = Window(file, at)
             while True:
                 seen = file.size() if self.follow else 0
-                if window.have(HEAD):
+                if window.have(self.least_bytes):
                     # At the table a packet would begin, too, by its looks.
                     length, batches = finder.find(window, self.header.table_at)
                     yield from batches
                     if length:
                         window.passes(length)
                         continue
-                    found = self.frame(window.data, window.at)
+                    try:
+                        found = self.frame(window.data, window.at)
+                    except RecordingError:
+                        # What is ahead of it is true, and given on.
+                        yield None
+                        raise
                     if found is None:
                         yield None
                         return

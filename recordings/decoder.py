@@ -158,11 +158,11 @@ class ByteDecoder(Decoder):
                 at += consumed
                 counts.skipped_bytes += skipped
                 counts.wraps += wraps
-                if fault:
-                    raise self.fail(self.faults[fault - 1], at)
                 self.check(state, ended=False)
                 if n:
                     yield as_events(out, n), Mark(at, state.copy())
+                if fault:
+                    raise self.fail(self.faults[fault - 1], at)
                 if consumed and begin < end:
                     continue
                 view[: end - begin] = view[begin:end]

@@ -43,14 +43,16 @@ class PacketDecoder(Decoder):
 
     follows = True
     head_bytes: ClassVar[int]
+    least_bytes: ClassVar[int] = 0
+    """What any packet takes, with its head, where that is more than the head."""
     begin: int = 0
 
     @abstractmethod
     def frame(self, head: memoryview, at: int) -> tuple[Any, int] | None:
         """Read a packet's head: what it says, and how many bytes of data follow.
 
-        ``head`` holds at least ``head_bytes``. Returns None where no more packets follow; raises
-        RecordingError where it cannot be true.
+        ``head`` holds at least ``head_bytes`` and ``least_bytes``. Returns None where no more
+        packets follow; raises RecordingError where it cannot be true.
         """
 
     def unpacker(self) -> Callable[[memoryview], Buffer]:
@@ -80,7 +82,7 @@ class PacketDecoder(Decoder):
             window = Window(file, self.begin)
             while True:
                 seen = file.size() if self.follow else 0
-                if window.have(self.head_bytes):
+                if window.have(max(self.head_bytes, self.least_bytes)):
                     found = self.frame(window.data, window.at)
                     if found is None:
                         return
