@@ -118,6 +118,7 @@ class View(Node):
         ActivityPacket,
     )
     needs_display = True
+    live = frozenset({"mode", "fade_ms", "span_ms", "last_n"})
     settings: ViewSettings
 
     def __init__(
@@ -172,6 +173,23 @@ class View(Node):
                 truth = self._truth.of(packet.header.sample)
                 self.scene.add_reconstruction(packet, truth, now_ns)
         return iter(())
+
+    def retuned(self, names: set[str]) -> None:
+        """Show events as the changed settings say."""
+        self.scene.set_show(_asked(self.settings, self.scene.show))
+
+    def actual(self) -> dict[str, object]:
+        """How events are shown: the user may have chosen another way."""
+        show = self.scene.show
+        return {name: getattr(show, name) for name in self.live}
+
+    def facts(self) -> dict[str, str | int | float]:
+        """Frames a second, and how long ago (ms) the newest event that is shown happened."""
+        facts: dict[str, str | int | float] = {"frames_per_s": self.scene.rates().frames}
+        age_ms = self.scene.moment(self._clock.now_ns()).age_ms
+        if age_ms is not None:
+            facts["age_ms"] = age_ms
+        return facts
 
     def reset(self) -> None:
         """Forget the picture and the open window's opinions."""

@@ -18,11 +18,15 @@ from nodes.view.panels.answer import accuracy_words, answer_words
 from nodes.view.panels.rates import short
 from nodes.view.window import Window
 from pipeline import EventPacket, Packet, PredictionPacket
+from pipeline.clock import DrivenClock
 from pipeline.errors import RetinaError, SettingError
 from pipeline.packets import EventHeader, PredictionHeader
 from tests.strategies import event_packet, events_of
 
 ON, OFF, GROUND = PALETTES[DEFAULT].dark
+
+
+SECOND = 1_000_000_000
 
 
 @pytest.fixture(autouse=True)
@@ -242,6 +246,44 @@ def test_a_screenshot_is_taken_when_it_is_due(tmp_path: Path) -> None:
 
     show(view, [events()], look)
     assert not path.exists()
+
+
+def test_how_events_are_shown_may_change_while_it_runs() -> None:
+    view = View(mode="count", fade_ms=5)
+    view.start()
+    assert view.scene.show.mode == "count"
+    view.ask("view", "mode", "last-n")
+    view.ask("view", "last_n", "7")
+    view.obey()
+    assert (view.scene.show.mode, view.scene.show.last_n) == ("last-n", 7)
+    assert view.scene.show.fade_ms == 5
+    status = view.statuses()["view"]
+    mode = status.setting("mode")
+    assert mode is not None
+    assert mode.live
+    view.scene.set_show(view.scene.show._replace(mode="surface"))
+    mode = view.statuses()["view"].setting("mode")
+    assert mode is not None
+    assert (mode.requested, mode.actual) == ("last-n", "surface")
+    view.stop()
+
+
+def test_age_and_frames_are_told() -> None:
+    view = View(clock=DrivenClock(SECOND))
+    view.start()
+    assert view.facts() == {"frames_per_s": 0}
+    for born_ns, age_ms in ((SECOND - 5_000_000, 5), (SECOND + 1, None), (0, None)):
+        for _ in view.feed(events(born_ns=born_ns)):
+            pass
+        assert view.facts().get("age_ms") == age_ms
+    view.stop()
+
+
+def test_every_palette_can_be_asked_for() -> None:
+    for name in PALETTES:
+        assert View(palette=name).settings.palette == name
+    with pytest.raises(SettingError, match="palette = "):
+        View(palette="infrared")
 
 
 def test_reset_forgets_picture_and_window_but_not_the_score() -> None:
