@@ -80,13 +80,12 @@ class Hdf5(TableDecoder):
 
     def _open(self) -> None:
         found = self._search()
-        lengths = [len(dataset) for dataset in found.datasets]
         for dataset in found.datasets:
             self._check(dataset)
         self._found = found
         # Columns of a file whose writer was killed may differ in length.
-        self.length = min(lengths)
-        self.cut = max(lengths) > self.length
+        self.length = min(_rows_held(dataset) for dataset in found.datasets)
+        self.cut = max(len(dataset) for dataset in found.datasets) > self.length
         group = found.datasets[0].parent
         self._size((found.datasets[0], group, group.parent, self._file))
         self._offset(group)
@@ -232,6 +231,16 @@ class Hdf5(TableDecoder):
 
 
 _EXPONENTS = {"s": 6, "seconds": 6, "ms": 3, "us": 0, "µs": 0, "microseconds": 0, "ns": -3}
+
+
+def _rows_held(dataset: Any) -> int:
+    """Return how many rows the file holds of a dataset; HDF5 would give zeros for all others."""
+    if dataset.chunks:
+        size = dataset.id.get_num_chunks() * int(np.prod(dataset.chunks))
+    else:
+        size = dataset.id.get_storage_size() // dataset.dtype.itemsize
+    rows: int = min(len(dataset), size // max(1, int(np.prod(dataset.shape[1:]))))
+    return rows
 
 
 def _number(dtype: np.dtype[Any]) -> bool:

@@ -20,7 +20,7 @@ from pipeline.events import Events
 from recordings import nmnist
 from recordings.side import IMU, TRIGGER, Frame, TriggerKind
 from recordings.writing import create_recording
-from tests.recordings import words
+from tests.recordings import tables, words
 from tests.strategies import random_events
 
 WIDTH, HEIGHT = 34, 30
@@ -135,6 +135,17 @@ MADE = (
     Made("npz", ".npz", written()),
     Made("npy", ".npy", written()),
     Made("hdf5", ".h5", written(), needs="h5py"),
+    Made("rpg", ".txt", tables.rpg),
+    Made("csv-ns", ".csv", tables.csv_ns),
+    Made("npy-tonic", ".npy", tables.npy_tonic),
+    Made("npy-rows", ".npy", tables.npy_rows),
+    Made("npz-columns", ".npz", tables.npz_columns),
+    Made("hdf5-dsec", ".h5", tables.hdf5_dsec, needs="h5py"),
+    Made("hdf5-metavision", ".hdf5", tables.hdf5_metavision, needs="h5py"),
+    Made("bag-packets", ".bag", tables.bag("packet", "bag"), needs="rosbags"),
+    Made("bag-arrays", ".bag", tables.bag("array", "bag"), needs="rosbags"),
+    Made("mcap-packets", ".mcap", tables.bag("packet", "mcap"), needs="rosbags"),
+    Made("db3-arrays", ".db3", tables.bag("array", "sqlite3"), needs="rosbags"),
 )
 """One of every kind that can be made."""
 
