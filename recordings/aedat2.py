@@ -89,7 +89,10 @@ class Aedat2(ByteDecoder):
         elif any(name in chip for name in _DVS128):
             self._davis = False
         elif chip:
-            raise self.fail(f"addresses of {chip[:80]!r} are not known, expected DVS128 or a DAVIS")
+            name = chip.partition(":")[2].strip()[:80]
+            raise self.fail(
+                f"addresses of {name!r} are not known, expected a DVS128's or a DAVIS's"
+            )
         else:
             self._davis, size = _guess(head[begin:])
         self.width, self.height = self._size = size

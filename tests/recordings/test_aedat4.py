@@ -357,7 +357,7 @@ def test_a_frame_that_claims_2_to_the_60_bytes_takes_none() -> None:
     streamed = zstandard.ZstdCompressor().compressobj()
     unknown = streamed.compress(b"a" * 300_000) + streamed.flush()
     assert bytes(Inflater(evts.ZSTD)(memoryview(unknown))) == b"a" * 300_000
-    with pytest.raises(PacketError, match="over 200000"):
+    with pytest.raises(PacketError):
         Inflater(evts.ZSTD, 200_000)(memoryview(unknown))
     known = bytearray(zstandard.ZstdCompressor().compress(b"a" * 100_000))
     assert known[4] & 0xC0 == 0x80
