@@ -129,6 +129,13 @@ def test_layers(shown: list[QtWidgets.QWidget]) -> None:
     scene.forget()
     panel.refresh(scene, 0)
     assert (painted(shown, panel) == pixels).all(), "nothing yet leaves the last one standing"
+    # On hardly any room a single spike is still seen.
+    raster = panel._raster
+    assert raster is not None
+    for rows, columns in ((1, 7), (3, 299), (48, 300), (500, 500)):
+        image = panel.image(raster, raster.bands[1], rows, columns)
+        assert image.shape == (min(rows, raster.bands[1].rows), min(columns, 300))
+        assert ((image != panel._shades[0]).sum(0) > 0)[-(min(columns, 300) // 4) :].all()
     assert panel.choice.isHidden()
     other = layers([[[0]]], shapes=((1, 1, 1),))
     other.header.stream = "reconstruct/activity"

@@ -9,7 +9,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 from nodes.view import theme
 from nodes.view.card import Card
 from nodes.view.scene import Scene
-from nodes.view.tracks.activity import COLUMNS, Raster
+from nodes.view.tracks.activity import COLUMNS, Band, Raster
 from nodes.view.tracks.canvas import packed
 
 _SHADES = 64
@@ -56,8 +56,8 @@ class Layers(Card):
             np.array([ink.red(), ink.green(), ink.blue()], np.float64)
             for ink in (look.ground, look.accent)
         )
-        # The root shows one spike among many neurons.
-        share = np.sqrt(np.linspace(0, 1, _SHADES))[:, None]
+        # The cube root shows one spike among many neurons.
+        share = np.cbrt(np.linspace(0, 1, _SHADES))[:, None]
         self._shades = packed(low + share * (high - low))
 
     def restyle(self) -> None:
@@ -88,9 +88,18 @@ class Layers(Card):
         self.note = f"last {COLUMNS * raster.bin_us / 1000:g} ms"
         self.update()
 
-    def image(self, raster: Raster) -> NDArray[np.uint32]:
-        """Return the raster's picture ``[rows, columns] u4``, each 0xFFRRGGBB."""
-        level = np.ceil(raster.share * (_SHADES - 1)).astype(np.intp)
+    def image(self, raster: Raster, band: Band, rows: int, columns: int) -> NDArray[np.uint32]:
+        """Return a layer's picture ``[rows, columns] u4``, each 0xFFRRGGBB, as large as is seen.
+
+        Where the screen has fewer rows or columns the strongest of each is shown: a single spike is
+        not lost between two pixels.
+        """
+        share = raster.share[band.top : band.top + band.rows]
+        for axis, most in enumerate((rows, columns)):
+            if 0 < most < share.shape[axis]:
+                starts = np.arange(most) * share.shape[axis] // most
+                share = np.maximum.reduceat(share, starts, axis)
+        level = np.ceil(share * (_SHADES - 1)).astype(np.intp)
         return np.ascontiguousarray(self._shades[level])
 
     def draw(self, painter: QtGui.QPainter, room: QtCore.QRectF) -> None:
@@ -111,11 +120,7 @@ class Layers(Card):
         names = max(metrics.horizontalAdvance(band.name) for band in raster.bands)
         names = min(names, int(room.width() / 4)) + theme.em(0.4)
         rates = metrics.horizontalAdvance("0,000 Hz") + theme.em(0.4)
-        pixels = self.image(raster)
-        height, width = pixels.shape
-        image = QtGui.QImage(
-            pixels.data, width, height, 4 * width, QtGui.QImage.Format.Format_RGB32
-        )
+        ratio = self.devicePixelRatioF()
         gap, n = theme.em(0.3), len(raster.bands)
         tall = (room.height() - gap * (n - 1)) / n
         for i, band in enumerate(raster.bands):
@@ -123,7 +128,14 @@ class Layers(Card):
             place = QtCore.QRectF(
                 room.left() + names, top, room.width() - names - rates, max(tall, 1)
             )
-            painter.drawImage(place, image, QtCore.QRectF(0, band.top, width, band.rows))
+            pixels = self.image(
+                raster, band, int(place.height() * ratio), int(place.width() * ratio)
+            )
+            height, width = pixels.shape
+            image = QtGui.QImage(
+                pixels.data, width, height, 4 * width, QtGui.QImage.Format.Format_RGB32
+            )
+            painter.drawImage(place, image)
             painter.setPen(QtGui.QPen(look.line, 1))
             painter.setBrush(QtCore.Qt.BrushStyle.NoBrush)
             painter.drawRect(place)
