@@ -11,17 +11,15 @@ import msgspec
 import numpy as np
 
 from nodes.live_sources import live_class
+from nodes.showing import Showing
 from nodes.source_settings import SourceSettings
-from nodes.survey import Histogram, Survey
 from pipeline import EventPacket, Node, Packet, Settings, SourceNode
 from pipeline.errors import SettingError
 from pipeline.events import Events, empty_events, pack
 from pipeline.packets import EventHeader
 from recordings.folder import Sample, open_samples
 from recordings.follow import Follow
-from recordings.opening import open_recording
-from recordings.recording import Recording
-from recordings.windows import extent, origin_us, windows
+from recordings.windows import windows
 
 __all__ = ["Source", "SourceSettings"]
 
@@ -64,14 +62,8 @@ class Source(SourceNode):
             self._samples = [self._samples[i] for i in order]
         if settings.limit is not None:
             self._samples = self._samples[: settings.limit]
-        self._recording: Recording | None = None
-        self._survey: Survey | None = None
-        self._passed = Histogram()
-        self._passed_whole = False
-        self._size = (1, 1)
-        self._origin_us = 0
+        self._showing: Showing | None = None
         self._t = self._offset_us = self._position_us = 0
-        self._length_us = 0
         self.retuned({"pace", "paused", "roi"})
         # The first call compiles: that belongs to the start, not to the first packet's pace.
         pack(empty_events(1), 0)
@@ -80,7 +72,9 @@ class Source(SourceNode):
 
     def close(self) -> None:
         """Let go of the recording."""
-        self._leave()
+        if self._showing is not None:
+            self._showing.close()
+            self._showing = None
 
     # Controls.
 
@@ -102,43 +96,41 @@ class Source(SourceNode):
             self.steps += int(self._number(name, value or "1", 1, _MOST_STEPS))
             self._pause(True)
         elif name == "seek_s":
-            at_us = round(self._number(name, value, 0, 1e9) * 1e6) - self._begin_us
-            if self._whole:
-                at_us = min(at_us, self._duration_us)
+            at_us = round(self._number(name, value, 0, 1e9) * 1e6) - self.settings.begin_us
+            if self._showing is not None and self._showing.whole:
+                at_us = min(at_us, self._showing.length_us)
             self._jump(min(self.cursor, self._last), max(0, at_us))
         else:
             self._jump(self._numbered(value), 0)
 
     def facts(self) -> dict[str, str | int | float]:
         """Return where in the recording it is; seconds count from the recording's beginning."""
-        if not self._open or not self._samples:
+        showing = self._showing if self._open else None
+        if showing is None:
             return {}
-        begin, length = self._begin_us, self._duration_us
-        number = self._current
+        begin, length = self.settings.begin_us, showing.length_us
         return {
-            "sample": self._samples[number].name,
-            "number": number,
+            "sample": showing.sample.name,
+            "number": self._current,
             "recordings": len(self._samples),
             "position_s": (begin + min(self._position_us, length)) / 1e6,
             "begin_s": begin / 1e6,
             "end_s": (begin + length) / 1e6,
             "duration_s": length / 1e6,
-            "timeline": "whole" if self._whole else "so far",
+            "timeline": "whole" if showing.whole else "so far",
         }
 
     def timeline(self) -> list[int]:
         """Return the events in equal parts of the recording; of a part of it, as long as that is
         all that has been read (``timeline`` of the facts says so).
         """
-        if not self._open:
+        showing = self._showing if self._open else None
+        if showing is None:
             return []
         # Who reads as fast as can be, or waits for more, sees all of it soon enough.
-        hurried = self.settings.follow or self.speed == math.inf or self._passed_whole
-        if self._survey is None and self._recording is not None and not hurried:
-            begin, end = self._origin_us + self._begin_us, self._end_us
-            self._survey = Survey(self._recording, begin, end)
-            self._survey.start()
-        return self._seen.slices()
+        if not self.settings.follow and self.speed != math.inf:
+            showing.survey()
+        return showing.timeline()
 
     # The stream.
 
@@ -163,31 +155,30 @@ class Source(SourceNode):
     def _replay(self, sample: Sample, offset_us: int, start: int) -> Generator[Packet, None, int]:
         """Yield a recording's packets; return the event time at which they end."""
         s = self.settings
-        recording = self._enter(sample)
+        showing = self._enter(sample)
         step = s.packet_us
         offset_us -= offset_us % step
-        zero = self._origin_us + self._begin_us
-        begin = zero + offset_us
+        begin = showing.zero_us + offset_us
         k, last = 0, begin - 1
         # Only what is asked for: a file's own first events may come a little late.
-        chunks = recording.chunks(begin if begin > self._origin_us else None, self._end_us)
+        first = begin if begin > showing.origin_us else None
+        chunks = showing.recording.chunks(first, showing.end_us)
         for k, events in enumerate(windows(chunks, begin, step)):
             if len(events):
                 last = int(events["t"][-1])
                 events["t"] += start - begin
-            self._pass(offset_us + k * step, len(events))
-            yield self._packet(events, sample, start, k, offset_us)
-        length_us = max(last + 1 - zero, s.sample_ms * 1000)
-        self._length_us = max(self._length_us, length_us)
-        self._passed_whole |= self._unbroken
+            showing.note(offset_us + k * step, len(events))
+            yield self._packet(events, showing, start, k, offset_us)
+        length_us = max(last + 1 - showing.zero_us, s.sample_ms * 1000)
+        showing.over(length_us)
         n_packets = -(-(length_us + s.gap_ms * 1000 - offset_us) // step)
         silent = empty_events(0)
         for j in range(k + 1, n_packets):
-            yield self._packet(silent, sample, start, j, offset_us)
+            yield self._packet(silent, showing, start, j, offset_us)
         return start + max(k + 1, n_packets) * step
 
     def _packet(
-        self, events: Events, sample: Sample, start: int, k: int, offset_us: int
+        self, events: Events, showing: Showing, start: int, k: int, offset_us: int
     ) -> EventPacket:
         step = self.settings.packet_us
         self._position_us = offset_us + k * step
@@ -195,10 +186,10 @@ class Source(SourceNode):
             t_begin=start + k * step,
             t_end=start + (k + 1) * step,
             reset=k == 0,
-            label=sample.label,
-            sample=sample.name,
-            width=self._size[0],
-            height=self._size[1],
+            label=showing.sample.label,
+            sample=showing.sample.name,
+            width=showing.size[0],
+            height=showing.size[1],
             n=0,
         )
         if self._roi is not None and len(events):
@@ -208,55 +199,23 @@ class Source(SourceNode):
             events = np.ascontiguousarray(events[inside])
         return EventPacket.of(events, header)
 
-    def _pass(self, at_us: int, n: int) -> None:
-        """Count a packet's events for the time line, where that has not been done."""
-        if self._passed.end_us <= at_us:
-            # Whatever a jump has left out is not counted.
-            self._unbroken &= at_us == self._passed.end_us
-            self._passed.add(at_us, n, at_us + self.settings.packet_us)
-
     # Where it is.
 
-    def _enter(self, sample: Sample) -> Recording:
+    def _enter(self, sample: Sample) -> Showing:
         """Open a recording, unless it is the one that was shown."""
-        s = self.settings
-        recording = self._recording
-        if recording is not None and recording.path == sample.path:
-            return recording
-        self._leave()
-        follow = Follow(stop=self._enough, pause=lambda seconds: self.wait(round(seconds * 1000)))
-        recording = open_recording(sample.path, follow=follow if s.follow else False)
-        self._recording = recording
-        self._origin_us = origin_us(recording)
-        self._size = self._size_of(recording)
-        self._length_us = 0
-        self._passed = Histogram()
-        self._passed_whole, self._unbroken = False, True
-        return recording
-
-    def _leave(self) -> None:
-        if self._survey is not None:
-            self._survey.stop()
-        self._survey = None
-        if self._recording is not None:
-            self._recording.close()
-            self._recording = None
+        showing = self._showing
+        if showing is not None and showing.sample is sample:
+            return showing
+        if showing is not None:
+            showing.close()
+        follow = None
+        if self.settings.follow:
+            follow = Follow(stop=self._enough, pause=lambda s: self.wait(round(s * 1000)))
+        self._showing = showing = Showing(sample, self.settings, follow)
+        return showing
 
     def _enough(self) -> bool:
         return self.stopping() or self.jumped
-
-    def _size_of(self, recording: Recording) -> tuple[int, int]:
-        """Return the sensor's size: as asked, as the file says, or as its events need."""
-        s = self.settings
-        width, height = s.width or recording.width, s.height or recording.height
-        if width is None or height is None:
-            found = extent(recording)
-            width, height = width or found[0], height or found[1]
-        return width, height
-
-    @property
-    def _begin_us(self) -> int:
-        return round((self.settings.begin_s or 0) * 1e6)
 
     @property
     def _current(self) -> int:
@@ -267,25 +226,6 @@ class Source(SourceNode):
     def _last(self) -> int:
         """The largest number that ``cursor`` can have."""
         return self.cursor if self.settings.loop else len(self._samples) - 1
-
-    @property
-    def _end_us(self) -> int | None:
-        """Where to end, in the file's time."""
-        end_s = self.settings.end_s
-        return None if end_s is None else self._origin_us + round(end_s * 1e6)
-
-    @property
-    def _seen(self) -> Histogram:
-        return self._passed if self._survey is None else self._survey.seen
-
-    @property
-    def _whole(self) -> bool:
-        return self._passed_whole if self._survey is None else self._survey.whole
-
-    @property
-    def _duration_us(self) -> int:
-        """How long the recording is, as far as that is known."""
-        return max(self._length_us, self.settings.sample_ms * 1000, self._seen.end_us)
 
     def _pause(self, paused: bool) -> None:
         self.paused = paused

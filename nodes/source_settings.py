@@ -87,6 +87,11 @@ class SourceSettings(Settings):
         if self.end_s is not None and self.end_s <= (self.begin_s or 0):
             raise ValueError(f"end_s = {self.end_s:g} is not after begin_s = {self.begin_s:g}")
 
+    @property
+    def begin_us(self) -> int:
+        """How long after a recording's beginning to begin, in µs."""
+        return round((self.begin_s or 0) * 1e6)
+
     def region(self) -> Roi | None:
         """Return the region of interest; None where it is the whole sensor."""
         if not self.roi.strip():

@@ -151,6 +151,7 @@ class Runner:
                 time.sleep(ms / 1000)
                 plane.gossip()
             plane.obey()
+            self._usage()
 
         while not control.go.wait(0) and not over():
             serve(10)

@@ -442,3 +442,30 @@ def test_a_late_event_is_where_it_belongs_after_a_jump(tmp_path: Path) -> None:
     source.ask("source", "seek_s", "0.005")
     rest = list(stream)
     assert sum(p.header.n for p in rest) == 3
+
+
+def test_a_file_that_grows_is_followed(play: Play, file: Path) -> None:
+    """It waits at the end, obeys there, and goes on with what is written."""
+    data = file.read_bytes()
+    cut = len(data) // 10 * 5
+    file.write_bytes(data[:cut])
+    _, keep, nodes = play(file, follow=True, loop=False)
+    recording = nmnist.decode(data, "a.bin")
+    seen = recording[: cut // 5]
+    # The last packet is held back: more of it may come.
+    least = int((seen["t"] < int(seen["t"][-1]) // 1000 * 1000).sum())
+    until(lambda: sum(p.header.n for p in keep.packets) >= least)
+    assert ask(keep, "pace", "1000") == ""
+    with file.open("ab") as more:
+        more.write(data[cut:])
+    least = int((recording["t"] < int(recording["t"][-1]) // 1000 * 1000).sum())
+    until(lambda: sum(p.header.n for p in keep.packets) >= least)
+    assert joined(keep.packets)
+    assert len([p for p in keep.packets if p.header.reset]) == 1
+    nodes.control.drain.set()
+    until(
+        lambda: (
+            sum(p.header.n for p in keep.packets) <= len(recording)
+            and not nodes.threads[0].is_alive()
+        )
+    )
