@@ -128,7 +128,7 @@ def forward(row, constants, weights, delays, offsets, index, value, state, acc, 
                 valid = min(BLOCK, count - b * BLOCK)
                 some = 0
                 for i in range(BLOCK):
-                    close = np.uint8(abs(u[i] - theta) < support)
+                    close = abs(u[i] - theta) < support
                     nearby[i] = close
                     some += close
                 if not some:
@@ -136,10 +136,8 @@ def forward(row, constants, weights, delays, offsets, index, value, state, acc, 
                 if valid < BLOCK:
                     nearby[valid:] = 0
                 if near + BLOCK > kept.shape[0]:
-                    some = 0
                     for i in range(valid):
-                        some += nearby[i]
-                    near += some
+                        near += nearby[i]
                     continue
                 for k in range(BLOCK // 8):
                     if eight_near[k]:

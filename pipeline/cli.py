@@ -209,7 +209,9 @@ def _mount() -> None:
     from models.simulate_cli import simulate
     from nodes.camera.cli import devices, virtual_camera
     from nodes.doctor.cli import doctor
+    from nodes.plot_cli import plot_app
     from nodes.record_cli import record
+    from nodes.view_cli import view
     from recordings.cli import convert, info
 
     app.add_typer(train_app, name="train", help="Train a model.")
@@ -222,6 +224,8 @@ def _mount() -> None:
     app.command()(info)
     app.command()(convert)
     app.command()(record)
+    app.command()(view)
+    app.add_typer(plot_app, name="plot")
 
 
 @app.command()

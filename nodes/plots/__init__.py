@@ -1,0 +1,1 @@
+"""Figures for papers and slides, made without a screen; matplotlib draws them."""
