@@ -73,9 +73,11 @@ def _decode(raw, words, state):  # type: ignore[no-untyped-def]  # pragma: no co
     step back a lot, the first of those, repeats; events so far.
     """
     n = min(len(raw) // 5, words.shape[0])
+    flat = words.reshape(-1)
     for begin in range(0, n, 1024):
         end = min(begin + 1024, n)
-        out = words[begin:end]
+        # In one dimension several are decoded in one instruction.
+        out = flat[2 * begin : 2 * end]
         before, wrap, last = state[4], state[5], state[6]
         back = np.int64(0)
         repeats = 0
@@ -85,10 +87,10 @@ def _decode(raw, words, state):  # type: ignore[no-untyped-def]  # pragma: no co
             back |= t - before
             repeats += w == last
             before, last = t, w
-            out[i, 0] = t + wrap
-            out[i, 1] = (w & 0xFF) | (w & 0xFF00) << 8 | (w & 0x800000) << 9
+            out[2 * i] = t + wrap
+            out[2 * i + 1] = (w & 0xFF) | (w & 0xFF00) << 8 | (w & 0x800000) << 9
         if back < 0:
-            _mend(out, state)
+            _mend(words[begin:end], state)
         state[4], state[6] = before, last
         state[9] += repeats
         state[10] += end - begin
