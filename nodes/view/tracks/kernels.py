@@ -139,8 +139,8 @@ def paint_counts(counts, shrink, full, table, ground, out):  # type: ignore[no-u
     active = 0
     for r in range(out.shape[0]):
         for c in range(out.shape[1]):
-            off = np.int32(0)
-            on = np.int32(0)
+            off = 0
+            on = 0
             if shrink == 1:
                 off, on = counts[r, c, 0], counts[r, c, 1]
             else:
