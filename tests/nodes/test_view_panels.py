@@ -338,6 +338,24 @@ def test_a_projection_puts_events_where_they_belong() -> None:
     assert np.ptp(x) > 100
 
 
+def test_the_cloud_for_opengl_lies_in_its_box(shown: list[QtWidgets.QWidget]) -> None:
+    """What is handed to OpenGL, which itself needs no context for that."""
+    pytest.importorskip("OpenGL.GL")
+    cloud = opengl.Cloud()
+    shown.append(cloud.widget)
+    recent = fed().recent(1000)
+    assert recent is not None
+    cloud.show(recent, (34, 34), 300_000)
+    place, colour = cloud._dots.pos, cloud._dots.color
+    assert place.shape == (len(recent.x), 3)
+    assert (np.abs(place) <= 0.5).all()
+    # The newest are in front, opaque and in their polarity's colour; the first row is above.
+    assert place[-1, 0] > place[0, 0]
+    assert colour[-1, 3] > colour[0, 3] > 0.2
+    assert (place[recent.y == 0, 2] > 0.45).all()
+    assert colour[recent.p == 1][0, :3] == pytest.approx(np.array(INKS.on) / 255)
+
+
 def test_the_cloud_is_drawn_with_opengl_where_it_is_there(qtbot: QtBot) -> None:
     why = opengl.problem()
     if why is not None:
