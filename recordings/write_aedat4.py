@@ -11,10 +11,13 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.errors import RecordingError, UsageError
 from pipeline.events import Events
 from pipeline.packets import Buffer
 from recordings import evts
+from recordings.lz4_events import packed
 from recordings.side import FRAMES, IMU_SAMPLES, TRIGGERS, Frame, Samples
 from recordings.write_file import OutFile
 from recordings.write_flatbuf import frame_packet, imu_packet, table_of_packets, trigger_packet
@@ -95,8 +98,17 @@ class Aedat4Writer(Writer):
         self._append(evts.MAGIC, evts.encode_header(self._header))
 
     def _put(self, events: Events) -> None:
-        parts = evts.encode_events(events, 0, self._compression)
+        parts: list[Buffer] | None = None
+        if self._compression == evts.LZ4:
+            parts = self._quick(events)
+        parts = parts or evts.encode_events(events, 0, self._compression)
         self._packet(parts, 0, len(events), int(events["t"][0]), int(events["t"][-1]))
+
+    def _quick(self, events: Events) -> list[Buffer] | None:
+        """Return a packet compressed by what is known of events, None where that is no gain."""
+        prefixed = bytes(evts.encode_events(events)[0])
+        frame = packed(prefixed[evts.PREFIX.size :], events.view(np.int64).reshape(-1, 2))
+        return frame and [evts.PREFIX.pack(0, len(frame)), frame]
 
     def _side(self, name: str, packet: bytes, n: int, first: int, last: int) -> None:
         if name not in self._streams:
