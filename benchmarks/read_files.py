@@ -88,10 +88,18 @@ def dat_words(events: Events) -> NDArray[np.uint64]:
     return words
 
 
-def write_ours(path: Path, events: Events, compression: str | None = None) -> None:
-    """Write the format of the path's ending by our writer."""
-    options = {} if compression is None else {"compression": compression}
-    with create_recording(path, SIDE, SIDE, format=None, overwrite=False, **options) as writer:
+def write_aedat4(path: Path, events: Events, compression: str) -> None:
+    """Write AEDAT4 by our writer, in packets of 10 ms as iniVation's cameras send them."""
+    bounds = np.searchsorted(events["t"], np.arange(0, int(events["t"][-1]) + 10_000, 10_000))
+    with create_recording(path, SIDE, SIDE, compression=compression) as writer:
+        for part in np.split(events, bounds[1:]):
+            writer.write(part)
+            writer.flush()
+
+
+def write_event_stream(path: Path, events: Events) -> None:
+    """Write Event Stream by our writer."""
+    with create_recording(path, SIDE, SIDE) as writer:
         writer.write(events)
 
 
@@ -106,12 +114,12 @@ def write_nmnist(path: Path, _: Events) -> None:
 
 FILES: dict[str, tuple[str, Callable[[Path, Events], None]]] = {
     "N-MNIST, 1,000 files": ("nmnist", write_nmnist),
-    "AEDAT4, lz4": ("lz4.aedat4", partial(write_ours, compression="lz4")),
-    "AEDAT4, uncompressed": ("none.aedat4", partial(write_ours, compression="none")),
+    "AEDAT4, lz4": ("lz4.aedat4", partial(write_aedat4, compression="lz4")),
+    "AEDAT4, uncompressed": ("none.aedat4", partial(write_aedat4, compression="none")),
     "EVT2": ("evt2.raw", write_evt2),
     "EVT3": ("evt3.raw", write_evt3),
     "DAT": ("dat.dat", write_dat),
-    "Event Stream": ("es.es", write_ours),
+    "Event Stream": ("es.es", write_event_stream),
 }
 """The files that are read: by what they are called, their names and what writes them."""
 
