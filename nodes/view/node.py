@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
+from nodes.view.controls.holding import Holding
 from nodes.view.display import check_display, platforms
 from nodes.view.scene import Scene
 from nodes.view.tracks.canvas import MODES, Mode, Show
@@ -84,6 +85,13 @@ class ViewSettings(Settings):
     on_close: Annotated[
         Literal["stop", "continue"], Meta(description="closing the window ends the run, or not")
     ] = "stop"
+    opens: Annotated[
+        bool,
+        Meta(
+            description="whoever began the run begins it anew with another recording that the user"
+            " opens: 'retina view' does"
+        ),
+    ] = False
     targets: Annotated[
         str | None,
         Meta(
@@ -126,11 +134,14 @@ class View(Node):
     ) -> None:
         super().__init__(settings, **values)
         self.scene = Scene(_asked(self.settings, Show()))
+        self.holding = Holding()
+        """How the network's answers hold as noise grows."""
         self.closed = False
         """The window was closed: packets are still taken, but nobody sees them."""
         self._clock = clock or MonotonicClock()
         self._first_ns: int | None = None
         self._shot = False
+        self._watcher: Callable[[EventPacket], None] | None = None
 
     def open(self) -> None:
         """Make sure that a window can be shown; raises DeviceError or SettingError."""
@@ -159,8 +170,11 @@ class View(Node):
                 self._first_ns = now_ns
             if isinstance(packet, EventPacket):
                 self.scene.add_events(packet, now_ns)
+                if self._watcher is not None:
+                    self._watcher(packet)
             elif isinstance(packet, PredictionPacket):
                 self.scene.add_prediction(packet, now_ns)
+                self.holding.add(packet)
             elif isinstance(packet, SpikePacket):
                 self.scene.add_spikes(packet, now_ns)
             elif isinstance(packet, ActivityPacket):
@@ -199,6 +213,15 @@ class View(Node):
         """Say that the stream has ended."""
         self.scene.end()
         return iter(())
+
+    def watch_events(self, watcher: Callable[[EventPacket], None] | None) -> None:
+        """Have ``watcher`` called with every packet of events that comes, in the node's thread."""
+        self._watcher = watcher
+
+    def open_instead(self, source: str) -> None:
+        """End the run; whoever began it begins anew with ``source`` (see ``opens``)."""
+        self.journal({"open": source})
+        self.wants_stop = True
 
     def main_thread(self, stop: threading.Event) -> None:
         """Show the window until ``stop`` is set, or until it is closed and that ends the run.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6 import QtCore, QtGui, QtWidgets
@@ -21,6 +23,8 @@ class Pixels(QtWidgets.QWidget):
         self._hint = hint
         self._least_em = least_em
         self._size: tuple[int, int] | None = None
+        self.overlays: list[Callable[[QtGui.QPainter], None]] = []
+        """What others paint over the image."""
         self.setAttribute(QtCore.Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.clear()
 
@@ -118,6 +122,8 @@ class Pixels(QtWidgets.QWidget):
             painter.fillRect(QtCore.QRect(x, y, w, h), theme.look().ground)
         painter.drawImage(place, image)
         self.draw_over(painter)
+        for overlay in self.overlays:
+            overlay(painter)
         if self._hint:
             painter.setFont(theme.font(theme.BODY))
             painter.setPen(theme.look().dim)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from nodes.view import theme
+from nodes.view.controls.desk import Desk
 from nodes.view.dock import Dock, style_sheet
 from nodes.view.head import Head
 from nodes.view.memory import Memory
@@ -81,6 +82,7 @@ class Window(QtWidgets.QMainWindow):
         self._foot = QtWidgets.QVBoxLayout()
         self._build()
         self._add_panels()
+        self.desk = Desk(self)
         fill_view_menu(self, self.view_menu)
         self.restyle()
         self._shelf.restore(self.scene)
@@ -317,6 +319,7 @@ class Window(QtWidgets.QMainWindow):
         """Note that the window was closed, and remember how it was."""
         if not self.closed:
             self._shelf.keep()
+            self.desk.dispose()
         self.closed = True
         super().closeEvent(event)
 

@@ -1,0 +1,303 @@
+"""The network's knobs: threshold, margin and window, and the noise that its answers must bear."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6 import QtCore, QtGui, QtWidgets
+
+from nodes.view import plots, theme
+from nodes.view.controls.holding import Holding, Level
+from nodes.view.controls.link import Link, can
+from nodes.view.controls.rows import Row
+from pipeline.status import NodeStatus
+
+MOST_NOISE = 8.0
+STEP = 0.25
+_KEY = "noise_per_pixel"
+_KNOBS = {"threshold": "Threshold", "margin": "Margin", "window_ms": "Window, ms"}
+_SWEEP = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
+_SWEEP_ANSWERS = 20
+_HOW = (
+    "There is no filter node to add noise with. In a graph file: nodes.filter, and the edges"
+    " source → filter → bins; retina view SOURCE --model MODEL has one."
+)
+
+
+class NoiseSlider(QtWidgets.QWidget):
+    """0 to 8 noise spikes a pixel; drives a filter node."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__()
+        self._link = link
+        self.node: str | None = None
+        self.slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
+        self.slider.setRange(0, round(MOST_NOISE / STEP))
+        self.slider.setPageStep(round(1 / STEP))
+        self.slider.setTickInterval(round(1 / STEP))
+        self.slider.setTickPosition(QtWidgets.QSlider.TickPosition.TicksBelow)
+        self.slider.setAccessibleName("noise, spikes a pixel")
+        self.figure = QtWidgets.QLabel()
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        title = QtWidgets.QLabel("&Noise")
+        title.setBuddy(self.slider)
+        layout.addWidget(title)
+        layout.addWidget(self.slider, 1)
+        layout.addWidget(self.figure)
+        self.slider.valueChanged.connect(lambda value: self.ask(value * STEP))
+
+    def ask(self, noise: float) -> None:
+        """Ask the filter for so many noise spikes a pixel."""
+        if self.node is not None:
+            self._link.ask(self.node, _KEY, f"{noise:g}")
+            self._say(noise)
+
+    def refresh(self) -> None:
+        """Show what the filter says."""
+        found = self._link.of_kind("filter", key=_KEY)
+        self.node = found[0].name if found else None
+        self.setEnabled(bool(found))
+        noise = self.noise()
+        over = self._link.setting(self.node, "noise_over_ms") if self.node else None
+        self.slider.setToolTip(
+            "Noise spikes that each pixel gets on average"
+            f" in {over.actual if over else 300} ms; of either polarity, at any time"
+            if found
+            else _HOW
+        )
+        if noise is not None and not self.slider.isSliderDown():
+            self.slider.blockSignals(True)
+            self.slider.setValue(round(noise / STEP))
+            self.slider.blockSignals(False)
+        self._say(noise)
+
+    def noise(self) -> float | None:
+        """Return the noise that is asked for, else the one that is in force; None: no filter."""
+        text = None if self.node is None else self._link.value(self.node, _KEY)
+        try:
+            return None if text is None else float(text)
+        except ValueError:
+            return None
+
+    def settled(self) -> tuple[float, int] | None:
+        """Return the noise in force and when that was said; None where it is about to change."""
+        if self.node is None or self._link.waits(self.node, _KEY):
+            return None
+        noise = self.noise()
+        return None if noise is None else (noise, self._link.statuses[self.node].time_ns)
+
+    def _say(self, noise: float | None) -> None:
+        self.figure.setText("–" if noise is None else f"{noise:.2f} / pixel")
+
+
+class Course(pg.PlotWidget):  # type: ignore[misc]
+    """Accuracy over noise with its 95 % interval; the lead, where no true class is known."""
+
+    def __init__(self) -> None:
+        super().__init__(background=theme.look().ground, enableMenu=False)
+        item = self.getPlotItem()
+        item.hideButtons()
+        item.setMouseEnabled(x=False, y=False)
+        item.disableAutoRange()
+        item.showGrid(x=False, y=True, alpha=0.12)
+        item.setXRange(-0.3, MOST_NOISE + 0.3, padding=0)
+        item.setYRange(-0.03, 1.05, padding=0)
+        item.getAxis("left").setTickSpacing(0.5, 0.5)
+        item.getAxis("left").tickStrings = lambda values, scale, spacing: [
+            f"{100 * value:.0f} %" for value in values
+        ]
+        item.getAxis("bottom").setTickSpacing(2, 2)
+        self._bars = pg.ErrorBarItem(x=np.zeros(0), y=np.zeros(0), top=np.zeros(0),
+                                     bottom=np.zeros(0), beam=0.15)  # fmt: skip
+        item.addItem(self._bars)
+        self._line = item.plot(symbol="o")
+        self._now = pg.InfiniteLine(angle=90)
+        item.addItem(self._now)
+        self.setAccessibleName("accuracy over noise")
+        self.setToolTip(
+            "The share of right answers over noise spikes a pixel, with its 95 % interval; where no"
+            " true class is known, by which share of the output spikes the answer leads"
+        )
+        self.levels: list[Level] = []
+        self.restyle()
+
+    def minimumSizeHint(self) -> QtCore.QSize:
+        """Room for a plot that shows something."""
+        return QtCore.QSize(theme.em(8), theme.em(4))
+
+    def restyle(self) -> None:
+        """Take on a new look."""
+        look = theme.look()
+        plots.restyle(self, widest="100 %")
+        self._line.setPen(pg.mkPen(look.accent, width=2))
+        self._line.setSymbolBrush(look.accent)
+        self._line.setSymbolPen(None)
+        self._line.setSymbolSize(theme.em(0.4))
+        self._bars.setData(pen=pg.mkPen(look.dim, width=1))
+        self._now.setPen(pg.mkPen(look.warm, width=1, style=QtCore.Qt.PenStyle.DashLine))
+
+    def tell(self, levels: list[Level], noise: float | None) -> None:
+        """Show the levels, and where the noise is now."""
+        self._now.setVisible(noise is not None)
+        if noise is not None and self._now.value() != noise:
+            self._now.setValue(noise)
+        if levels == self.levels:
+            return
+        self.levels = levels
+        labelled = [level for level in levels if level.labelled]
+        x = np.array([level.noise for level in labelled or levels])
+        y = np.array([level.accuracy if labelled else level.lead for level in labelled or levels],
+                     np.float64)  # fmt: skip
+        self._line.setData(x, y)
+        ends = np.array([level.interval() for level in labelled]).reshape(-1, 2)
+        n = len(ends)
+        self._bars.setData(x=x[:n], y=y[:n], bottom=y[:n] - ends[:, 0], top=ends[:, 1] - y[:n])
+
+
+class NetworkPanel(QtWidgets.QWidget):
+    """Knobs of every network, the noise slider, and how the answers hold."""
+
+    def __init__(self, link: Link, holding: Holding) -> None:
+        super().__init__()
+        self._link, self.holding = link, holding
+        self.knobs: dict[tuple[str, str], Row] = {}
+        self.noise = NoiseSlider(link)
+        self.course = Course()
+        self.words = QtWidgets.QLabel()
+        self.words.setWordWrap(True)
+        self.words.setTextFormat(QtCore.Qt.TextFormat.PlainText)
+        self.sweep = QtWidgets.QPushButton("&Sweep")
+        self.sweep.setCheckable(True)
+        self.sweep.setToolTip(
+            f"Go through {', '.join(f'{n:g}' for n in _SWEEP)} noise spikes a pixel, with"
+            f" {_SWEEP_ANSWERS} answers at each"
+        )
+        self.afresh = QtWidgets.QPushButton("&Afresh")
+        self.afresh.setToolTip("Forget the answers that were counted")
+        self._inside = QtWidgets.QWidget()
+        self._rows = QtWidgets.QVBoxLayout(self._inside)
+        self._rows.setContentsMargins(0, 0, 0, 0)
+        scroll = QtWidgets.QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(self._inside)
+        # The plot keeps its room; the knobs scroll where there is not enough.
+        scroll.setMinimumHeight(1)
+        below = QtWidgets.QHBoxLayout()
+        below.addWidget(self.words, 1)
+        below.addWidget(self.sweep)
+        below.addWidget(self.afresh)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.addWidget(self.noise)
+        layout.addWidget(self.course, 3)
+        layout.addLayout(below)
+        layout.addWidget(scroll, 2)
+        self.sweep.toggled.connect(self._begin_sweep)
+        self.afresh.clicked.connect(lambda _=False: holding.forget())
+        self._swept: dict[float, int] = {}
+        self.restyle()
+
+    def minimumSizeHint(self) -> QtCore.QSize:
+        """Room for the slider and the plot."""
+        return QtCore.QSize(theme.em(12), theme.em(6))
+
+    def restyle(self) -> None:
+        """Take on a new look."""
+        layout = self.layout()
+        assert layout is not None
+        gap = theme.em(0.5)
+        layout.setContentsMargins(gap, gap, gap, gap)
+        self.words.setFont(theme.font(theme.CAPTION))
+        self.words.setStyleSheet(f"color: {theme.look().dim.name()}")
+        self.noise.figure.setMinimumWidth(
+            QtGui.QFontMetrics(theme.font(theme.BODY)).horizontalAdvance("0.00 / pixel ")
+        )
+        look = theme.look()
+        self.noise.slider.setStyleSheet(
+            f"QSlider::groove:horizontal {{ background: {look.line.name()};"
+            f" height: {theme.em(0.2)}px; }}"
+            f"QSlider::sub-page:horizontal {{ background: {look.accent.name()}; }}"
+            f"QSlider::handle:horizontal {{ background: {look.text.name()};"
+            f" width: {theme.em(0.6)}px; margin: -{theme.em(0.35)}px 0;"
+            f" border-radius: {theme.em(0.3)}px; }}"
+            f"QSlider::handle:horizontal:focus {{ border: 2px solid {look.accent.name()}; }}"
+            f"QSlider::handle:horizontal:disabled {{ background: {look.faint.name()}; }}"
+        )
+        self.course.restyle()
+        for row in self.knobs.values():
+            row.restyle()
+
+    def watch(self) -> None:
+        """Note the noise in force, seen or not: answers are counted all the time."""
+        self.noise.refresh()
+        settled = self.noise.settled()
+        self.holding.tell(*(settled if settled is not None else (None, 0)))
+        if self.sweep.isChecked():
+            self._go_on_sweeping()
+
+    def statuses(self, statuses: Mapping[str, NodeStatus], now_ns: int) -> None:
+        """Show what the nodes say; called while the panel is on the screen."""
+        wanted = {
+            (node.name, key): title
+            for node in self._link.of_kind("infer", "reconstruct")
+            for key, title in _KNOBS.items()
+            if can(node, key)
+        }
+        if set(wanted) != set(self.knobs):
+            self._lay(wanted)
+        for row in self.knobs.values():
+            row.refresh()
+        levels = self.holding.levels()
+        self.course.tell(levels, self.noise.noise())
+        self.words.setText(self._said(levels))
+        self.sweep.setEnabled(self.noise.node is not None)
+
+    def _lay(self, wanted: dict[tuple[str, str], str]) -> None:
+        for row in self.knobs.values():
+            self._rows.removeWidget(row)
+            row.deleteLater()
+        self.knobs = {}
+        several = len({node for node, _ in wanted}) > 1
+        for (node, key), title in wanted.items():
+            setting = self._link.setting(node, key)
+            assert setting is not None
+            row = Row(self._link, node, setting, f"{title} ({node})" if several else title)
+            self.knobs[node, key] = row
+            self._rows.addWidget(row)
+
+    def _said(self, levels: list[Level]) -> str:
+        if self.noise.node is None:
+            return _HOW
+        now = next((level for level in levels if level.noise == self.noise.noise()), None)
+        if now is None:
+            return "no answer yet at this noise: the first whole window counts"
+        if now.accuracy is None:
+            return f"{now.answers} answers at this noise, a lead of {100 * now.lead:.0f} %"
+        return f"{now.right} of {now.labelled} right at this noise"
+
+    # A sweep.
+
+    def _begin_sweep(self, on: bool) -> None:
+        if on:
+            self._swept = {level.noise: level.answers for level in self.holding.levels()}
+            self.noise.ask(_SWEEP[0])
+
+    def _go_on_sweeping(self) -> None:
+        """Go to the next level once there are answers enough at this one."""
+        settled = self.noise.settled()
+        if settled is None or settled[0] not in _SWEEP:
+            return
+        noise = settled[0]
+        answers = {level.noise: level.answers for level in self.holding.levels()}
+        if answers.get(noise, 0) - self._swept.get(noise, 0) < _SWEEP_ANSWERS:
+            return
+        left = _SWEEP[_SWEEP.index(noise) + 1 :]
+        if left:
+            self.noise.ask(left[0])
+        else:
+            self.sweep.setChecked(False)
+            self.noise.ask(0.0)
