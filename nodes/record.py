@@ -15,7 +15,7 @@ from pipeline.errors import RecordingError, RetinaError, UsageError
 from pipeline.events import empty_events
 from pipeline.packets import EventHeader
 from recordings.counts import Counts
-from recordings.policy import Policy
+from recordings.policy import Policy, PolicyState
 from recordings.write_file import check_way
 from recordings.writing import WRITABLE, Writer, create_recording, writer_of
 
@@ -73,6 +73,7 @@ class Record(Node):
         if s.compression is not None:
             self._options["compression"] = s.compression
         self._writer: Writer | None = None
+        self._policy: Policy | None = None
         self._stream = Continuity()
         self._counts = Counts()
         self._files: list[str] = []
@@ -97,8 +98,8 @@ class Record(Node):
         try:
             self._stream.see(head)
             writer = self._file(head)
-            events = self._policy.apply(packet.events, self._counts)
-            writer.write(events)
+            if self._policy is not None or not writer.write_wire(packet.wire, head.t_begin):
+                self._mend(packet, writer)
             self._end = head.t_end
             if head.t_end - self._flushed >= _FLUSH_US:
                 writer.flush()
@@ -159,10 +160,17 @@ class Record(Node):
             path, head.width, head.height, format=self._kind.format, overwrite=overwrite,
             **self._options, **origin, **self._camera(),
         )  # fmt: skip
-        self._policy = Policy(head.width, head.height)
+        self._policy = None
         self._files.append(str(path))
         self._begin = self._end = self._flushed = head.t_begin
         return writer
+
+    def _mend(self, packet: EventPacket, writer: Writer) -> None:
+        """Write a packet of which something is amiss, and from then on all of this file."""
+        if self._policy is None:
+            before = PolicyState(writer.latest_us, begun=1) if writer.written else None
+            self._policy = Policy(writer.width, writer.height, before)
+        writer.write(self._policy.apply(packet.events, self._counts))
 
     def _camera(self) -> dict[str, Any]:
         """Return what AEDAT4's header says of the camera up the stream, as far as it is known."""
@@ -263,13 +271,14 @@ class Record(Node):
         event = empty_events(1)
         Policy(1, 1).apply(event.copy(), Counts())
         header = EventHeader(t_end=1, width=1, height=1, n=0)
-        events = EventPacket.of(event, header).events
+        packet = EventPacket.of(event, header)
         ending = WRITABLE[self._kind.format].endings[0]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"warm{ending}"
             try:
                 with create_recording(path, 1, 1, **self._options) as writer:
-                    writer.write(events)
+                    writer.write_wire(packet.wire, 0)
+                    writer.write(packet.events)
             except UsageError as error:
                 # An option's mistake is the user's file's.
                 raise UsageError(str(error).replace(str(path), str(self._path))) from None

@@ -13,14 +13,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, NamedTuple
 
-import numba
 import numpy as np
 
 from pipeline.errors import RecordingError, UsageError
 from pipeline.events import EVENT, MAX_SIDE, Events, empty_events
+from recordings.write_kernels import check, copy, unpack
 
 PACKET_EVENTS = 1 << 16
 """The most events in one packet of a file (1 MiB in memory)."""
+
+_NO_WORDS = np.empty(0, np.int64)
+_NO_WORDS.flags.writeable = False
 
 ERA_US = 2**61
 """Times of events lie within ± this many µs."""
@@ -153,8 +156,9 @@ class Writer(ABC):
                 f"holds 1 to {self.most_side} each way"
             )
         # The first call compiles: that belongs to the beginning, not to the first packet.
-        _check(self._words[:0], 0, 0, width, height)
-        _copy(self._words[:0], self._words[:0], 0)
+        check(self._words[:0], 0, 0, width, height)
+        copy(self._words[:0], self._words[:0], 0)
+        unpack(_NO_WORDS, self._words[:0], 0, 0, width, height)
         self._begin(overwrite)
         self._open = True
 
@@ -204,15 +208,44 @@ class Writer(ABC):
         at, n = 0, len(words)
         while at < n:
             take = min(n - at, self.packet_events - self._held)
-            _copy(
-                words[at : at + take], self._words[self._held : self._held + take], self.origin_us
-            )
+            copy(words[at : at + take], self._words[self._held : self._held + take], self.origin_us)
             self._held += take
             self.written += take
             at += take
             if self._held == self.packet_events:
                 self.flush()
         self._latest = int(words[-1, 0]) - self.origin_us
+
+    def write_wire(self, wire: Events, t_begin: int) -> bool:
+        """Take events ``[n] WIRE_EVENT`` of a packet that begins at ``t_begin`` µs, if all is well.
+
+        A shorter way than ``write``: False, and none is taken, where an event is not in order or
+        outside the sensor, or the format or the number of events asks for the other way.
+        Raises RecordingError where the file cannot be written to.
+        """
+        n = len(wire)
+        particular = type(self)._refusal is not Writer._refusal
+        if not self._open or self._failed or particular or n > self.packet_events:
+            return False
+        if n > self.packet_events - self._held:
+            self.flush()
+        begin = t_begin - self.origin_us
+        words = np.ascontiguousarray(wire).view(np.int64)
+        place = self._words[self._held : self._held + n]
+        if not -ERA_US <= begin <= ERA_US or not unpack(
+            words, place, begin, self._latest, self.width, self.height
+        ):
+            return False
+        if n:
+            self._held += n
+            self.written += n
+            self._latest = int(place[n - 1, 0])
+        return True
+
+    @property
+    def latest_us(self) -> int:
+        """The time of the latest event, in µs, as it was given."""
+        return self._latest + self.origin_us
 
     def flush(self) -> None:
         """Write what was taken so far, as a whole packet; raises RecordingError."""
@@ -253,7 +286,7 @@ class Writer(ABC):
 
     def _accept(self, words: np.ndarray[Any, np.dtype[np.int64]]) -> None:
         """Raise RecordingError where an event cannot be written."""
-        flaw = _check(words, self._latest, self.origin_us, self.width, self.height)
+        flaw = check(words, self._latest, self.origin_us, self.width, self.height)
         if flaw >= 0:
             raise RecordingError(
                 f"{self.path}: event {self.written + flaw}: {self._flaw(words, flaw)}"
@@ -261,7 +294,7 @@ class Writer(ABC):
         if type(self)._refusal is Writer._refusal:
             return
         events = empty_events(len(words))
-        _copy(words, events.view(np.int64).reshape(-1, 2), self.origin_us)
+        copy(words, events.view(np.int64).reshape(-1, 2), self.origin_us)
         why = self._refusal(events, self._latest if self.written else None)
         if why is not None:
             raise RecordingError(f"{self.path}: {why}")
@@ -278,45 +311,3 @@ class Writer(ABC):
         if t < before and (i or self.written):
             return f"time steps back from {before} to {t} µs, expected order of time"
         return f"time {t} µs does not fit {self.format}, which begins at {self._latest}"
-
-
-@numba.njit(cache=True, nogil=True)
-def _check(words, latest, origin, width, height):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return which of ``words`` [n, 2] = (t, x | y << 16 | p << 32) is the first flaw, or -1."""
-    n = words.shape[0]
-    if n == 0:
-        return -1
-    before = latest + origin
-    flaws = np.int64(0)
-    for i in range(n):
-        t, c = words[i, 0], words[i, 1]
-        flaws |= t - before
-        flaws |= width - 1 - (c & 0xFFFF)
-        flaws |= height - 1 - (c >> 16 & 0xFFFF)
-        flaws |= 1 - (c >> 32 & 0xFF)
-        before = t
-    # The first and the last time bound all others, where they are in order.
-    if flaws >= 0 and words[0, 0] >= -(1 << 61) and before - origin <= 1 << 61:
-        return -1
-    before = latest + origin
-    for i in range(n):
-        t, c = words[i, 0], words[i, 1]
-        if (
-            t < before
-            or t < -(1 << 61)
-            or t - origin > 1 << 61
-            or (c & 0xFFFF) >= width
-            or (c >> 16 & 0xFFFF) >= height
-            or (c >> 32 & 0xFF) > 1
-        ):
-            return i
-        before = t
-    return -1
-
-
-@numba.njit(cache=True, nogil=True)
-def _copy(words, out, origin):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Copy ``words`` [n, 2] to ``out``, less the origin and what stands in padding."""
-    for i in range(words.shape[0]):
-        out[i, 0] = words[i, 0] - origin
-        out[i, 1] = words[i, 1] & 0x1_FFFF_FFFF

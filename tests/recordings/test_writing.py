@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RecordingError, RetinaError, UsageError
-from pipeline.events import Events
+from pipeline.events import Events, pack
 from recordings.opening import open_recording
 from recordings.write_npz import combined
 from recordings.writing import PACKET_EVENTS, WRITABLE, create_recording, format_of
@@ -129,6 +129,51 @@ def test_what_no_recording_holds_is_refused_whole(
         writer.write(good[2:])
     with open_recording(path) as recording:
         np.testing.assert_array_equal(recording.read(), good[[0, 1, 2, 2]])
+
+
+@given(data=st.data())
+def test_events_as_they_travel_are_written_alike(data: Any) -> None:
+    events = data.draw(streams("aedat4", 34, 20))
+    events["t"] -= events["t"].min(initial=0)
+    begin = data.draw(st.integers(-(2**50), 2**50))
+    # A packet covers less than 2**32 µs.
+    events["t"] = np.minimum(events["t"], 2**32 - 1) + begin
+    origin = data.draw(st.sampled_from([0, begin, 12345]))
+    n = data.draw(st.integers(0, len(events)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.npy"
+        with create_recording(path, 34, 20, origin_us=origin) as writer:
+            assert writer.write_wire(pack(events[:n], begin), begin)
+            assert writer.written == n
+            first = int(events["t"][n]) if n < len(events) else begin
+            assert writer.write_wire(pack(events[n:], first), first)
+            assert writer.latest_us == events["t"][-1] if len(events) else True
+        found = np.load(path)
+    found["t"] += origin
+    np.testing.assert_array_equal(found, events)
+
+
+@pytest.mark.parametrize(("events", "why"), [r for r in REFUSED if "polarity" not in r[1]])
+def test_events_as_they_travel_are_all_taken_or_none(
+    events: Events, why: str, tmp_path: Path
+) -> None:
+    if int(events["y"].max()) >= 2**15:
+        pytest.skip("rows do not travel so far")
+    good = events_of([3, 4, 5], [0, 1, 33], [0, 1, 19], [1, 0, 1])
+    path = tmp_path / "x.npy"
+    with create_recording(path, 34, 20) as writer:
+        assert writer.write_wire(pack(good, 0), 0)
+        assert not writer.write_wire(pack(events, 0), 0)
+        assert writer.written == 3
+        assert writer.latest_us == 5
+    np.testing.assert_array_equal(np.load(path), good)
+
+
+def test_formats_with_rules_of_their_own_take_the_longer_way(tmp_path: Path) -> None:
+    for name in ("x.es", "x.bin"):
+        with create_recording(tmp_path / name, 34, 20) as writer:
+            assert not writer.write_wire(pack(events_of([3], [0], [0], [1]), 0), 0)
+            assert writer.written == 0
 
 
 def test_a_sensor_that_does_not_fit(tmp_path: Path) -> None:
