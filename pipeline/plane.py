@@ -20,7 +20,7 @@ from pipeline.board import Board, EdgeSlot, NodeSlot, State
 from pipeline.channel.edge import Edge
 from pipeline.channel.inlet import Inlet
 from pipeline.channel.outlet import Outlet
-from pipeline.channel.protocol import MAX_BYTES, Ask, encode
+from pipeline.channel.protocol import Ask, encode, fitting
 from pipeline.clock import Clock, MonotonicClock
 from pipeline.gauges import Gauges
 from pipeline.node import Node
@@ -149,7 +149,7 @@ class Plane:
         if self._tells and now >= self._next_own_ns:
             self._next_own_ns = now + TELL_NS
             self._own = self._describe()
-            frame = _fitting(self._own)
+            frame = fitting(self._own)
             self._tell_all(frame, None)
         fresh, self._fresh = self._fresh, {}
         for name, frame in fresh.items():
@@ -287,19 +287,3 @@ class Plane:
 
 def _has_taken(inlet: Inlet) -> bool:
     return inlet.account[EdgeSlot.DELIVERED_PACKETS] > 0
-
-
-def _fitting(status: NodeStatus) -> bytes:
-    """Return the frame of a status; one that is too long goes without its explanations."""
-    frame = encode(status)
-    if len(frame) <= MAX_BYTES:
-        return frame
-    for setting in status.settings:
-        setting.help = setting.may_be = ""
-    frame = encode(status)
-    if len(frame) > MAX_BYTES:
-        status.settings, status.facts, status.timeline = [], {}, []
-        status.words = ["it has more to say of itself than can be told", *status.words[:20]]
-        status.answers = status.answers[-5:]
-        frame = encode(status)
-    return frame

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import resource
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +13,7 @@ from pipeline.board import Board, NodeSlot, State
 from pipeline.channel.inlet import Inlet
 from pipeline.channel.outlet import Outlet
 from pipeline.clock import Clock, MonotonicClock
-from pipeline.memory import spare_collector
+from pipeline.memory import resident_bytes, spare_collector
 from pipeline.node import Node, SourceNode
 from pipeline.pacing import Pacer, wait_until
 from pipeline.packets import Packet
@@ -307,13 +305,5 @@ class Runner:
         self._next_usage_ns = now + _USAGE_NS
         board = self.board
         board[NodeSlot.CPU_NS] = board[NodeSlot.CPU_BEFORE_NS] + self._cpu_ns()
-        board[NodeSlot.RSS_BYTES] = _resident_bytes()
+        board[NodeSlot.RSS_BYTES] = resident_bytes()
         board[NodeSlot.WANTS_STOP] |= int(self.node.wants_stop)
-
-
-def _resident_bytes() -> int:
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -150,6 +150,22 @@ def encode(message: Message) -> bytes:
     return _prefix[type(message)] + _encoder.encode(message)
 
 
+def fitting(status: NodeStatus) -> bytes:
+    """Return the frame of a status; one that is too long goes without its explanations."""
+    frame = encode(status)
+    if len(frame) <= MAX_BYTES:
+        return frame
+    for setting in status.settings:
+        setting.help = setting.may_be = ""
+    frame = encode(status)
+    if len(frame) > MAX_BYTES:
+        status.settings, status.facts, status.timeline = [], {}, []
+        status.words = ["it has more to say of itself than can be told", *status.words[:20]]
+        status.answers = status.answers[-5:]
+        frame = encode(status)
+    return frame
+
+
 def is_aside(prefix: Buffer) -> bool:
     """Whether the first four bytes are those of a message that may overtake packets."""
     return bytes(prefix) in _ASIDE

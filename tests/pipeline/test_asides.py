@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.channel.protocol import MAX_BYTES, Ask, decode, encode, is_aside
+from pipeline.channel.protocol import MAX_BYTES, Ask, decode, encode, fitting, is_aside
 from pipeline.errors import PacketError
-from pipeline.plane import _fitting
 from pipeline.status import Answer, EdgeStatus, NodeStatus, SettingStatus
 from tests.pipeline.ends import Wire, until
 
@@ -111,12 +110,12 @@ def test_a_field_of_a_later_version_does_no_harm() -> None:
 
 def test_a_node_with_too_much_to_say_still_says_the_most_important() -> None:
     wordy = [SettingStatus(f"s{i}", "v", "v", "h" * 600, "m" * 600) for i in range(100)]
-    read = decode(_fitting(NodeStatus(name="a", settings=wordy, words=["it is hot"])))
+    read = decode(fitting(NodeStatus(name="a", settings=wordy, words=["it is hot"])))
     assert isinstance(read, NodeStatus)
     assert len(read.settings) == 100
     assert read.words == ["it is hot"]
     longer = [SettingStatus(f"s{i}", "v" * 600, "v" * 600) for i in range(100)]
-    read = decode(_fitting(NodeStatus(name="a", settings=longer, words=["it is hot"])))
+    read = decode(fitting(NodeStatus(name="a", settings=longer, words=["it is hot"])))
     assert isinstance(read, NodeStatus)
     assert read.words == ["it has more to say of itself than can be told", "it is hot"]
 
