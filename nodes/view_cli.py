@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,18 @@ def view(
     model: Annotated[
         list[str] | None,
         typer.Option(metavar="MODEL", help="Show what this model makes of the events, too"),
+    ] = None,
+    cleaned: Annotated[
+        bool,
+        typer.Option(
+            "--filter", help="Have a filter node, off at first (--model has one in any case)"
+        ),
+    ] = False,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.aedat4", help="Have a recorder that misses nothing; a button starts it"
+        ),
     ] = None,
     snapshot: Annotated[
         Path | None,
@@ -59,27 +72,51 @@ def view(
         return
     attached = source is None or source.startswith(("tcp://", "ipc://"))
     if attached:
-        for option, given in (("--model", model), ("--duration", duration)):
+        for option, given in (
+            ("--model", model), ("--filter", cleaned), ("--record", record),
+            ("--duration", duration),
+        ):  # fmt: skip
             if given:
                 raise UsageError(f"retina view {option}: the pipeline runs already, without it")
         _attach(source, changes or [], mode, keys, insecure)
         return
-    assert source is not None
     from pipeline.commands import run_built
     from pipeline.graph import build
 
-    graph = graph_of(source, model or [], mode, keys, insecure=insecure)
-    run_built(build(graph, "retina view", changes or []), duration, None, debug)
+    while source is not None:
+        graph = graph_of(source, model or [], mode, keys, insecure=insecure, cleaned=cleaned,
+                         record=record)  # fmt: skip
+        report = run_built(build(graph, "retina view", changes or []), duration, None, debug)
+        # The user has opened another one, or closed the window.
+        source = report.instead
+        # What was said of the one before does not hold for it.
+        of_before = ("source.path=", "source.begin_s=", "source.end_s=")
+        changes = [change for change in changes or [] if not change.startswith(of_before)]
+        record = None if record is None else _free(record)
+
+
+def _free(path: Path) -> Path:
+    """Return ``path``, or one like it that is not there yet."""
+    free = (path.with_stem(f"{path.stem}-{n}") for n in itertools.count(2))
+    return path if not path.exists() else next(p for p in free if not p.exists())
 
 
 def graph_of(
-    source: str, models: list[str], mode: str | None, keys: str | None, *, insecure: bool = False
+    source: str,
+    models: list[str],
+    mode: str | None,
+    keys: str | None,
+    *,
+    insecure: bool = False,
+    cleaned: bool = False,
+    record: Path | None = None,
 ) -> dict[str, Any]:
     """Return the graph, as its file would have it, of a viewer on ``source``."""
     from models.store import load
     from pipeline.errors import UsageError
 
-    nodes: dict[str, Any] = {"source": {"path": source}, "view": {"title": f"{source} – retina"}}
+    view = {"title": f"{source} – retina", "opens": True}
+    nodes: dict[str, Any] = {"source": {"path": source}, "view": view}
     live = source.startswith(("camera:", "dv://", "aer-udp://"))
     if not live:
         # At its end a recording waits to be sent back; the window is what ends the run.
@@ -88,13 +125,21 @@ def graph_of(
         nodes["view"]["mode"] = mode
     if source == "samples":
         nodes["view"]["targets"] = "samples"
-    edges = [_to_view("source", 64)]
+    # What is watched is what the network gets, noise included.
+    watched = "filter" if models or cleaned else "source"
+    edges = [_to_view(watched, 64)]
+    if watched == "filter":
+        nodes["filter"] = {"group": "front"}
+        edges.append({"from": "source", "to": "filter"})
+    if record is not None:
+        nodes["record"] = {"path": str(record), "recording": False}
+        edges.append({"from": watched, "to": "record"})
     for name in models:
         found = load(name)
         kind = _KINDS[found.task]
         if kind in nodes:
             raise UsageError(f"--model {name}: one {found.task} at a time")
-        bins = nodes.setdefault("bins", {"bin_us": found.bin_us})
+        bins = nodes.setdefault("bins", {"bin_us": found.bin_us, "group": "front"})
         if bins["bin_us"] != found.bin_us:
             raise UsageError(
                 f"--model {name}: takes bins of {found.bin_us} µs, the other model {bins['bin_us']}"
@@ -104,7 +149,7 @@ def graph_of(
         nodes[kind] = {"model": name}
         edges += [{"from": "bins", "to": kind}, _to_view(kind, 64)]
     if models:
-        edges += [{"from": "source", "to": "bins"}, _to_view("bins", 64)]
+        edges += [{"from": "filter", "to": "bins"}, _to_view("bins", 64)]
     data: dict[str, Any] = {"name": "view", "nodes": nodes, "edges": edges, "insecure": insecure}
     if keys is not None:
         data["keys"] = keys

@@ -66,6 +66,8 @@ class Report(msgspec.Struct):
     accuracy: float | None
     recordings: list[dict[str, Any]] = []
     """What was recorded: files, events, and whether it is complete (``nodes.record``)."""
+    instead: str | None = None
+    """The source that the user asked for when the run was ended for it (``nodes.view``)."""
 
     def write(self, file: str) -> None:
         """Write the report as JSON to ``file``, ``-`` for standard output."""
@@ -127,7 +129,7 @@ def make_report(
             if out.direction == OUT and (name, out.peer) not in known:
                 edges.append(_edge(name, out.peer, "guest", out, None))
     entries = _entries(graph, directory)
-    predictions = [entry for entry in entries if "recording" not in entry]
+    predictions = [entry for entry in entries if not {"recording", "instead"} & entry.keys()]
     return Report(
         graph.name,
         edges,
@@ -145,6 +147,7 @@ def make_report(
         predictions,
         accuracy(predictions),
         [entry for entry in entries if "recording" in entry],
+        next((str(entry["instead"]) for entry in entries if "instead" in entry), None),
     )
 
 

@@ -220,7 +220,7 @@ class View(Node):
 
     def open_instead(self, source: str) -> None:
         """End the run; whoever began it begins anew with ``source`` (see ``opens``)."""
-        self.journal({"open": source})
+        self.journal({"instead": source})
         self.wants_stop = True
 
     def main_thread(self, stop: threading.Event) -> None:
