@@ -64,7 +64,7 @@ def _decode(raw, words, state):  # type: ignore[no-untyped-def]  # pragma: no co
             state[1] += 8 * np.int64(a > 0xFFFF)
         words[n, 0] = t + wrap
         words[n, 1] = ((right - x) & 0xFFFF) | ((bottom - y) & 0xFFFF) << 16 | p << 32
-        n += np.int64(is_event)
+        n += 1 if is_event else 0
     state[7], state[8] = before, wrap
     state[0] = 8 * m
     return n

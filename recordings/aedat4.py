@@ -113,7 +113,7 @@ class Aedat4(PacketDecoder):
                     error = batch.errors.get(k, PacketError("no events"))
                     self.skip(batch.at[k], batch.end[k], error, counts, good)
                     k, into = k + 1, 0
-                behind = batch.at[k] if k < len(batch.at) else batch.end[-1]
+                behind = batch.place(k)
                 if n == BLOCK_EVENTS:
                     yield as_events(words, n), Mark(behind, into)
                     words, n = _fresh(), 0
@@ -122,8 +122,7 @@ class Aedat4(PacketDecoder):
     def _batches(self, at: int, counts: Counts) -> Iterator[Batch | None]:
         """Yield packets of events, and None where there is no more of them for now, or at all."""
         stream = self._first.get("events", -1)
-        plain = self.header.compression == evts.NONE
-        finder = Finder(stream, list(self._streams), None if plain else self.unpacker())
+        finder = Finder(stream, list(self._streams), self.header.compression)
         with self.open() as file:
             window = Window(file, at)
             while True:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,21 +10,26 @@ from numpy.typing import NDArray
 
 from pipeline.errors import PacketError
 from pipeline.packets import Buffer
+from recordings import evts
 from recordings.aedat_kernels import gather, scan
+from recordings.inflate import Inflater
+from recordings.lz4_frames import Lz4Frames, available
 from recordings.packets import PACKET_BYTES, Window
 
 _MOST = 1024
 _JOINED = 1 << 15
 """So many bytes of decompressed packets are joined; more is looked at packet by packet."""
 
+_ROOM = 1 << 18
+
 HEAD = 8
 """The bytes of a packet's head."""
 
 
 class Batch(NamedTuple):
-    """Packets that follow one another.
+    """Packets of events that follow one another in a file.
 
-    at, end        where in the file each begins with its head, and where it ends
+    at, end        where each begins there with its head, and where it ends
     raw            their data, decompressed
     starts, sizes  where each begins there, and its bytes
     errors         of those that cannot be decompressed, by their number
@@ -37,75 +42,111 @@ class Batch(NamedTuple):
     sizes: NDArray[np.int64]
     errors: dict[int, PacketError]
 
+    def place(self, k: int) -> int:
+        """Return where in the file the ``k``-th packet begins, or where the last one ends."""
+        return self.at[k] if k < len(self.at) else self.end[-1]
+
     def take(self, k: int, into: int, octets: NDArray[np.uint8], n: int) -> tuple[int, int, int]:
         """Add events to the ``n`` in ``octets``, see ``aedat_kernels.gather``."""
-        n, k, into = gather(self.raw, self.starts, self.sizes, k, into, octets, n)
+        n, k, into = gather(self.raw, self.starts, self.sizes, len(self.at), k, into, octets, n)
         return n, k, into
 
 
 class Finder:
     """Finds the packets of one stream of events.
 
-    stream   its number
-    streams  those of all there are
-    unpack   decompresses a packet; None: they are not compressed
+    stream       its number
+    streams      those of all there are
+    compression  a number of ``evts.COMPRESSIONS``
     """
 
-    def __init__(
-        self, stream: int, streams: list[int], unpack: Callable[[memoryview], Buffer] | None
-    ) -> None:
+    def __init__(self, stream: int, streams: list[int], compression: int) -> None:
         self._stream = stream
         self._streams = np.array(streams, np.int64)
-        self._unpack = unpack
-        self._starts = np.empty(_MOST, np.int64)
-        self._sizes = np.empty(_MOST, np.int64)
+        self._starts, self._sizes = np.empty((2, _MOST), np.int64)
+        self._plain_starts, self._plain_sizes = np.empty((2, _MOST), np.int64)
+        self._unpack = Inflater(compression)
+        self._plain = compression == evts.NONE
+        self._frames: Lz4Frames | None = None
+        if compression in (evts.LZ4, evts.LZ4_HIGH) and available:
+            self._frames = Lz4Frames()
+            self._room = np.empty(_ROOM, np.uint8)
 
     def find(self, window: Window, end: int) -> tuple[int, Iterator[Batch]]:
         """Look at the whole packets at the beginning of a window, up to byte ``end`` of the file.
 
         Returns how many bytes they are, and those that hold events.
         """
-        raw = np.asarray(window.data)
-        n, length = scan(
-            raw, end - window.at, self._stream, self._streams, PACKET_BYTES,
-            self._starts, self._sizes,
-        )  # fmt: skip
+        raw = window.room[window.begin : window.begin + len(window.data)]
+        starts, sizes = self._starts, self._sizes
+        before = end - window.at
+        n, length = scan(raw, before, self._stream, self._streams, PACKET_BYTES, starts, sizes)
         if not n:
             return length, iter(())
-        return length, self._batches(window, raw, self._starts[:n], self._sizes[:n])
+        begins, lengths = starts[:n].tolist(), sizes[:n].tolist()
+        if self._plain:
+            at = [window.at - HEAD + begin for begin in begins]
+            ends = [window.at + begin + size for begin, size in zip(begins, lengths, strict=True)]
+            return length, iter((Batch(at, ends, raw, starts, sizes, {}),))
+        if self._frames:
+            return length, self._lz4(window, begins, lengths, self._frames)
+        return length, self._others(window, begins, lengths)
 
-    def _batches(
-        self,
-        window: Window,
-        raw: NDArray[np.uint8],
-        starts: NDArray[np.int64],
-        sizes: NDArray[np.int64],
+    def _lz4(
+        self, window: Window, begins: list[int], lengths: list[int], frames: Lz4Frames
     ) -> Iterator[Batch]:
-        at = (starts + (window.at - HEAD)).tolist()
-        end = (starts + sizes + window.at).tolist()
-        if self._unpack is None:
-            yield Batch(at, end, raw, starts, sizes, {})
-            return
+        """Decompress packets one behind the other into memory that is used again and again."""
+        starts, sizes = self._plain_starts, self._plain_sizes
+        source, target = window.address + window.begin, int(self._room.ctypes.data)
+        at: list[int] = []
+        ends: list[int] = []
+        errors: dict[int, PacketError] = {}
+        used = k = 0
+        while k < len(begins):
+            begin, length = begins[k], lengths[k]
+            room = len(self._room) - used
+            plain: int | None = 0
+            try:
+                plain = frames.into(source + begin, length, target + used, room)
+                if plain is None and room == len(self._room) >= PACKET_BYTES:
+                    raise PacketError(f"what is over {PACKET_BYTES} bytes decompressed")
+            except PacketError as error:
+                errors[len(at)] = error
+                plain = 0
+            if plain is not None:
+                starts[len(at)], sizes[len(at)] = used, plain
+                at.append(window.at - HEAD + begin)
+                ends.append(window.at + begin + length)
+                used += plain
+                k += 1
+            elif not at:
+                self._room = np.empty(2 * len(self._room), np.uint8)
+                target = int(self._room.ctypes.data)
+            if at and (plain is None or used >= _JOINED or k == len(begins)):
+                yield Batch(at, ends, self._room, starts, sizes, errors)
+                at, ends, errors, used = [], [], {}, 0
+
+    def _others(self, window: Window, begins: list[int], lengths: list[int]) -> Iterator[Batch]:
+        """Decompress packets one by one and join the small ones."""
+        starts, sizes = self._plain_starts, self._plain_sizes
+        at: list[int] = []
+        ends: list[int] = []
         parts: list[Buffer] = []
         errors: dict[int, PacketError] = {}
-        joined = first = 0
-        for k, (start, size) in enumerate(zip(starts.tolist(), sizes.tolist(), strict=True)):
+        used = 0
+        for begin, length in zip(begins, lengths, strict=True):
+            plain: Buffer = b""
             try:
-                plain = self._unpack(window.data[start : start + size])
+                plain = self._unpack(window.data[begin : begin + length])
             except PacketError as error:
-                plain = b""
-                errors[k - first] = error
+                errors[len(at)] = error
+            starts[len(at)], sizes[len(at)] = used, len(plain)
+            at.append(window.at - HEAD + begin)
+            ends.append(window.at + begin + length)
             parts.append(plain)
-            joined += len(plain)
-            if joined >= _JOINED or k == len(at) - 1:
-                yield _joined(at[first : k + 1], end[first : k + 1], parts, errors)
-                parts, errors, joined, first = [], {}, 0, k + 1
-
-
-def _joined(
-    at: list[int], end: list[int], parts: list[Buffer], errors: dict[int, PacketError]
-) -> Batch:
-    data = parts[0] if len(parts) == 1 else b"".join(parts)
-    sizes = np.array([len(part) for part in parts], np.int64)
-    starts = np.cumsum(sizes) - sizes
-    return Batch(at, end, np.asarray(memoryview(data)), starts, sizes, errors)
+            used += len(plain)
+            if used >= _JOINED or begin == begins[-1]:
+                joined = parts[0] if len(parts) == 1 else b"".join(parts)
+                raw = np.asarray(memoryview(joined))
+                yield Batch(at, ends, raw, starts, sizes, errors)
+                at, ends, parts, errors, used = [], [], [], {}, 0

@@ -35,27 +35,27 @@ def scan(raw, end, stream, streams, most, starts, sizes):  # type: ignore[no-unt
 
 
 @numba.njit(cache=True, nogil=True)
-def gather(raw, starts, sizes, k, into, octets, n):  # type: ignore[no-untyped-def]  # pragma: no cover
+def gather(raw, starts, sizes, count, k, into, octets, n):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add the events of AEDAT4's packets to the ``n`` that are in ``octets``, 16 bytes each.
 
-    The packets are size-prefixed flatbuffers ``EVTS`` in ``raw``, from the ``into``-th event of the
-    ``k``-th on. Stops where ``octets`` is full, behind the last packet, or at one that cannot be
-    true: then ``into`` is -1. Returns (n, k, into).
+    The ``count`` packets are size-prefixed flatbuffers ``EVTS`` in ``raw``; from the ``into``-th
+    event of the ``k``-th on. Stops where ``octets`` is full, behind the last packet, or at one that
+    cannot be true: then ``into`` is -1. Returns (n, k, into).
     """
     room = len(octets) // 16
-    while k < len(starts) and n < room:
+    while k < count and n < room:
         packet = raw[starts[k] : starts[k] + sizes[k]]
-        at, count = _vector(packet, 0x53545645)
-        if at < 0 or at + 16 * count > len(packet) or into > count:
+        at, length = _vector(packet, 0x53545645)
+        if at < 0 or at + 16 * length > len(packet) or into > length:
             return n, k, -1
-        m = min(count - into, room - n)
+        m = min(length - into, room - n)
         source = packet[at + 16 * into : at + 16 * (into + m)]
         target = octets[16 * n : 16 * (n + m)]
         for i in range(len(target)):
             target[i] = source[i]
         n += m
         into += m
-        if into == count:
+        if into == length:
             into = 0
             k += 1
     return n, k, into

@@ -22,6 +22,8 @@ PACKET_BYTES = 1 << 26
 """The longest packet that is read, as it is in the file or decompressed (4 million events)."""
 
 _LEAST = 1 << 15
+_LARGE = 1 << 15
+_BEHIND = 1 << 12
 
 T = TypeVar("T")
 
@@ -118,12 +120,15 @@ class PacketDecoder(Decoder):
 
 
 class Window:
-    """What of a file is in memory, ``data``, from its byte ``at`` on."""
+    """What of a file is in memory, ``data``, from its byte ``at`` on.
+
+    ``data`` begin at the byte ``begin`` of ``room``, which is at ``address``.
+    """
 
     def __init__(self, file: ByteFile, at: int) -> None:
         self.file = file
         self.at = at
-        self._view = np.empty(BLOCK_BYTES, np.uint8).data
+        self._make(BLOCK_BYTES)
         self.data = self._view[:0]
         # Where much is passed over, little is read ahead.
         self._ahead = BLOCK_BYTES
@@ -138,9 +143,12 @@ class Window:
         if n > len(self._view):
             if self.file.size() - self.at < n:
                 return False
-            self._view = np.empty(n, np.uint8).data
+            self._make(n)
         self._view[:rest] = self.data
-        rest += self.file.fill(self._view[rest : max(n, self._ahead)])
+        self.begin = 0
+        # Behind a large packet a little is read, not much that would have to be moved then.
+        upto = n + _BEHIND if n >= _LARGE else max(n, self._ahead)
+        rest += self.file.fill(self._view[rest:upto])
         self._ahead = min(2 * self._ahead, BLOCK_BYTES)
         self.data = self._view[:rest]
         return rest >= n
@@ -153,8 +161,15 @@ class Window:
             self._ahead = max(self._ahead // 4, _LEAST)
             self.file.seek(self.at + n)
         self.data = self.data[n:]
+        self.begin += n
         self.at += n
         return True
+
+    def _make(self, n: int) -> None:
+        self.room = np.empty(n, np.uint8)
+        self._view = self.room.data
+        self.address = int(self.room.ctypes.data)
+        self.begin = 0
 
 
 def _as_it_is(data: memoryview) -> Buffer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import PacketError, RecordingError
 from pipeline.events import Events
-from recordings import evts
+from recordings import aedat4_events, evts
 from recordings.aedat_kernels import gather, tables
 from recordings.inflate import Inflater
 from recordings.opening import open_recording
@@ -311,7 +312,7 @@ def test_a_file_of_frames_alone_has_no_events(tmp_path: Path) -> None:
 def test_the_kernels_stay_within_any_bytes(data: bytes, into: int) -> None:
     raw = np.frombuffer(b"\x20\0\0\0" + data, np.uint8)
     octets = np.zeros(160, np.uint8)
-    n, k, back = gather(raw, np.array([0]), np.array([len(raw)]), 0, into, octets, 0)
+    n, k, back = gather(raw, np.array([0]), np.array([len(raw)]), 1, 0, into, octets, 0)
     assert 0 <= n <= 10
     assert (k, back) in {(0, -1), (1, 0)} or (k == 0 and back > into)
     rows = np.zeros((8, 3), np.int64)
@@ -326,7 +327,7 @@ def test_gather_on_damaged_packets(data: st.DataObject) -> None:
         whole[data.draw(st.integers(0, 40))] = data.draw(st.integers(0, 255))
     raw = np.frombuffer(bytes(whole), np.uint8)
     octets = np.zeros(16 * 20, np.uint8)
-    n, _, _ = gather(raw, np.array([0]), np.array([len(raw)]), 0, 0, octets, 0)
+    n, _, _ = gather(raw, np.array([0]), np.array([len(raw)]), 1, 0, 0, octets, 0)
     assert 0 <= n <= 20
 
 
@@ -381,3 +382,26 @@ def test_the_real_recordings_are_where_they_are_said_to_be() -> None:
     if not DATA.is_dir():
         pytest.skip("the real recordings are not at hand")
     assert (DATA / "recordings" / "davis346.aedat4").is_file()
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_lz4_with_and_without_its_own_functions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reached: bool
+) -> None:
+    if reached and not aedat4_events.available:
+        pytest.skip("lz4's own functions cannot be reached here")
+    monkeypatch.setattr(aedat4_events, "available", reached)
+    events = random_events(150_000, WIDTH, HEIGHT, 10**7)
+    # Small ones, one of many blocks, one over all that is made room for at first, small ones.
+    bounds = [0, 3, 5, 1000, 1001, 140_000, 140_005, 150_000]
+    packets = [packet(events[a:b], evts.LZ4) for a, b in itertools.pairwise(bounds)]
+    broken = bytearray(packets[0])
+    broken[12:20] = b"\xff" * 8
+    packets.insert(4, bytes(broken))
+    path = file_of(tmp_path / "a.aedat4", *packets, compression=evts.LZ4)
+    with open_recording(path) as recording:
+        np.testing.assert_array_equal(recording.read(), events)
+        assert recording.counts.skipped_bytes == len(broken)
+        for begin in (0, 999, 70_000, 139_999, 149_999):
+            t = int(events["t"][begin])
+            np.testing.assert_array_equal(recording.read(t), events[events["t"] >= t])
