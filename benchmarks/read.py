@@ -125,20 +125,21 @@ def _decoded(folder: Path, runs: int) -> list[Row]:
     write_nmnist(folder, scene()[:0])
     with _process() as pool:
         found = []
-        for name, whole in (("one by one", False), ("in one", True)):
-            decode = partial(_decode, folder, whole)
+        for name, joined in (("one by one", False), ("joined, 65,536 events at once", True)):
+            decode = partial(_decode, folder, joined)
             pool.submit(decode).result()
             rates = [pool.submit(decode).result() for _ in range(runs)]
             found.append(row(f"N-MNIST, 1,000 recordings from memory, {name}", "Mev/s", rates))
     return found
 
 
-def _decode(folder: Path, whole: bool) -> float:
-    from recordings.nmnist import decode
+def _decode(folder: Path, joined: bool) -> float:
+    from recordings.nmnist import EVENT_BYTES, decode
 
     parts = [file.read_bytes() for file in sorted(folder.iterdir())]
-    if whole:
-        parts = [b"".join(parts)]
+    if joined:
+        data, step = b"".join(parts), EVENT_BYTES << 16
+        parts = [data[i : i + step] for i in range(0, len(data), step)]
     begun = time.process_time()
     n = sum(len(decode(part, "memory")) for part in parts)
     return n / (time.process_time() - begun) / 1e6

@@ -151,16 +151,31 @@ def decode(data: bytes | bytearray | memoryview, name: str) -> Events:
     1 ms before the event ahead of it, or more than half of 16 or more events repeat the event
     ahead of them (same pixel, same µs).
     """
-    _check_head(bytes(data[:16]), len(data), name)
+    size = len(data)
+    if size <= _AT_ONCE:
+        buffer = np.empty(size + 8, np.uint8)
+        buffer[:size] = np.frombuffer(data, np.uint8)
+        return _decoded(buffer, size, name)
+    _check_head(bytes(data[:16]), size, name)
     raw = np.frombuffer(data, np.uint8)
-    n = len(raw) // EVENT_BYTES
+    n = size // EVENT_BYTES
     words: NDArray[np.int64] = np.empty((n, 2), np.int64)
     state = _initial()
     # The last events are decoded from a copy: the kernel loads eight bytes at once.
-    most = max(0, n - 2)
+    most = n - 2
     _decode(raw[: most * EVENT_BYTES], words[:most], state)
     tail = np.concatenate([raw[most * EVENT_BYTES :], np.zeros(8, np.uint8)])
     _decode(tail[: (n - most) * EVENT_BYTES], words[most:], state)
+    _check_clock(state, name)
+    return words.reshape(-1).view(EVENT)
+
+
+def _decoded(buffer: NDArray[np.uint8], size: int, name: str) -> Events:
+    """Decode the first ``size`` bytes of a buffer that has eight more."""
+    _check_head(buffer[: min(16, size)].tobytes(), size, name)
+    words: NDArray[np.int64] = np.empty((size // EVENT_BYTES, 2), np.int64)
+    state = _initial()
+    _decode(buffer[:size], words, state)
     _check_clock(state, name)
     return words.reshape(-1).view(EVENT)
 
@@ -234,13 +249,7 @@ def read(path: str | Path) -> Events:
         raise RecordingError(f"{path}: is a folder, expected a recording (.bin)") from None
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from None
-    name = str(path)
-    _check_head(buffer[:16].tobytes()[:n], n, name)
-    words: NDArray[np.int64] = np.empty((n // EVENT_BYTES, 2), np.int64)
-    state = _initial()
-    _decode(buffer[:n], words, state)
-    _check_clock(state, name)
-    return words.reshape(-1).view(EVENT)
+    return _decoded(buffer, n, str(path))
 
 
 def encode(events: Events) -> bytes:
