@@ -26,6 +26,7 @@ _CURSOR = int(NodeSlot.CURSOR)
 _POLL_MS = 50
 _BREATH_MS = 2
 _TURN = 16
+_TURN_NS = 2_000_000
 _USAGE_NS = 250_000_000
 _COMPLAINT_NS = 1_000_000_000
 _ATTEND_NS = 20_000_000
@@ -238,10 +239,14 @@ class Runner:
                 self._send(node.stamp(packet))
 
     def _turn(self, inlets: Sequence[Inlet]) -> bool:
-        """Deal with up to ``_TURN`` packets of each input; False where there were none."""
+        """Deal with up to ``_TURN`` packets of each input; False where there were none.
+
+        Where a packet takes long it is fewer: what has come of them is not kept from the others.
+        """
         node, clock, stop = self.node, self._clock, self.control.stop
         busy = False
         for inlet in inlets:
+            begun = clock.now_ns()
             taken: list[tuple[Packet, int]] = []
             while len(taken) < _TURN and not stop.is_set():
                 packet = inlet.take()
@@ -252,6 +257,8 @@ class Runner:
                     self._send(out)
                 if not stop.is_set():
                     taken.append((packet, arrived))
+                if arrived - begun > _TURN_NS:
+                    break
             if not taken:
                 continue
             busy = True

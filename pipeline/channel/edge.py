@@ -19,6 +19,9 @@ _BATCH = 1 << 16
 """Small packets go together in messages of about this size in bytes, where they come fast."""
 
 _IN_PLACE = 1 << 18
+_LAG_NS = 20_000_000
+"""What a ``latest`` consumer has had for so long and not taken: nothing more is sent after it."""
+
 _BYTES_UNDER_WAY = 1 << 23
 """So much may be under way to a consumer, whatever its window: more would only leave the cache."""
 
@@ -55,6 +58,8 @@ class Edge:
         self._batch: list[bytes] = []
         self._batch_bytes = 0
         self.under_way: deque[Frames] = deque()
+        self._pushed_ns: deque[int] = deque()
+        """When each packet was put under way; of a ``latest`` consumer alone."""
         self.waiting: deque[Frames] = deque()
         self.left = False
         self.heard_ns = 0
@@ -116,6 +121,20 @@ class Edge:
         self.board.add(EdgeSlot.DROPPED_EVENTS, events)
         self.board.add(EdgeSlot.DROPPED_PACKETS, 1)
 
+    def ready(self, now_ns: int) -> bool:
+        """Whether a ``latest`` consumer is to have another packet at ``now_ns``.
+
+        What is under way cannot be dropped any more: to one that lags no more of that is sent
+        than keeps it busy, so that what it gets next is new.
+        """
+        pushed = self._pushed_ns
+        return self.credit > 0 and (len(pushed) < 2 or now_ns - pushed[0] < _LAG_NS)
+
+    def push_latest(self, socket: zmq.Socket[bytes], frames: Frames, now_ns: int) -> None:
+        """Put a packet under way to a ``latest`` consumer."""
+        self._pushed_ns.append(now_ns)
+        self.push(socket, frames)
+
     def push(self, socket: zmq.Socket[bytes], frames: Frames) -> None:
         """Put a packet under way; small ones wait for ``flush`` to go together."""
         self.under_way.append(frames)
@@ -167,6 +186,7 @@ class Edge:
         """The consumer will not come back: whatever it did not take is dropped and counted."""
         self.identity = None
         self.left = True
+        self._pushed_ns.clear()
         for queue in (self.under_way, self.waiting):
             while queue:
                 self.drop(queue.popleft()[1])
@@ -210,6 +230,7 @@ class Edge:
             return
         self.settle()
         if self.policy == "latest":
+            self._pushed_ns.clear()
             while self.under_way:
                 self.drop(self.under_way.popleft()[1])
         self.repeat(socket)
@@ -239,10 +260,12 @@ class Edge:
         refused = board[EdgeSlot.OFFSET_REJECTED] + grant.rejected - rejected
         if events < 0 or had > board[EdgeSlot.SENT_EVENTS] or not 0 <= refused <= packets:
             return False
-        under_way = self.under_way
+        under_way, pushed = self.under_way, self._pushed_ns
         popped = 0
         for _ in range(min(packets, len(under_way))):
             popped += under_way.popleft()[1]
+        for _ in range(min(packets, len(pushed))):
+            pushed.popleft()
         board.add(EdgeSlot.DELIVERED_EVENTS, events)
         if refused:
             board[EdgeSlot.REJECTED_PACKETS] = rejected + refused

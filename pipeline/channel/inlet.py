@@ -45,6 +45,9 @@ _PACKETS = int(EdgeSlot.DELIVERED_PACKETS)
 _T = int(EdgeSlot.DELIVERED_T)
 _LATENCY = int(EdgeSlot.LATENCY)
 
+_PROMPT = 4
+"""After so many packets a ``latest`` consumer asks for more: what it then gets is new."""
+
 _FRUITLESS = 256
 """After so many messages that gave no packet ``take`` returns: whoever waits for it is asked."""
 
@@ -95,7 +98,7 @@ class Inlet:
         self._capacity = capacity
         self._granted = 0
         self._events_since = 0
-        self._batch = max(1, window // 4)
+        self._batch = max(1, min(window // 4, window if policy == "lossless" else _PROMPT))
         self._last_word_ns = 0
         self._producer_incarnation = 0
         self._same_clock = True

@@ -37,6 +37,7 @@ _WAIT_MS = 20
 _PING_NS = 200_000_000
 _REPEAT_NS = 1_000_000_000
 _SERVICE_EVERY = 16
+_GLANCE_NS = 1_000_000
 _MOST_WORDS = 512
 """So many words are heard at once: whoever floods the socket holds up nobody else's stream."""
 _SILENT_NS = 2_000_000_000
@@ -76,7 +77,7 @@ class Outlet:
         self._since_service = 0
         self._ended = False
         self._claims = Claims(self._held, self._clock)
-        self._last_ping_ns = 0
+        self._last_ping_ns = self._glance_due_ns = 0
         self._last_move_ns: dict[str, int] = {}
         self._ipc_paths: list[Path] = []
         board = self.board
@@ -188,7 +189,7 @@ class Outlet:
             if edge.policy == "lossless":
                 done = self._wait_for_credit(edge) and done
             elif edge.credit <= 0:
-                self.service(0)
+                self._glance()
             # Counted only now: whatever counts as sent is held by the edge or on its way.
             edge.count_sent(events, t_end)
             if edge.policy == "latest" and not edge.left:
@@ -207,6 +208,13 @@ class Outlet:
             self.service(_WAIT_MS)
         return True
 
+    def _glance(self) -> None:
+        """Hear what consumers say, unless that was done a moment ago: one may be stopped."""
+        now = self._clock.now_ns()
+        if now >= self._glance_due_ns:
+            self._glance_due_ns = now + _GLANCE_NS
+            self.service(0)
+
     def _send_latest(self, edge: Edge, frames: Frames) -> None:
         waiting = edge.waiting
         waiting.append(frames)
@@ -215,8 +223,10 @@ class Outlet:
             edge.drop(waiting.popleft()[1])
 
     def _forward(self, edge: Edge) -> None:
-        while edge.waiting and edge.credit > 0:
-            edge.push(self.socket, edge.waiting.popleft())
+        """Send a ``latest`` consumer what waits, as far as it does not lag."""
+        now = self._clock.now_ns()
+        while edge.waiting and edge.ready(now):
+            edge.push_latest(self.socket, edge.waiting.popleft(), now)
 
     def flush(self) -> None:
         """Send every small packet that waits to go together with others."""

@@ -1,0 +1,133 @@
+"""A ``latest`` consumer that lags is given what is new, not what lay in its socket."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline import EventPacket, Node, Packet
+from pipeline.board import Board
+from pipeline.channel import Inlet, Outlet
+from pipeline.clock import DrivenClock
+from pipeline.packets import KINDS
+from pipeline.runtime import Control, Runner
+from tests.pipeline.ends import BOUND_S, Wire, counts, exact, numbered, until
+
+MS = 1_000_000
+ALL = [kind.code for kind in KINDS]
+
+
+def test_to_who_does_not_take_no_more_is_sent_than_20_ms_bring(wire: Wire, ipc: str) -> None:
+    clock = DrivenClock()
+    outlet, at = wire.outlet(ipc, clock=clock)
+    outlet.expect("c", "latest", 3, ALL)
+    taker = wire.taker(at, policy="latest", capacity=3)
+    edge = outlet.edges[0]
+    until(lambda: edge.identity is not None, lambda: outlet.service(5))
+    for k in range(200):
+        outlet.send(numbered(k))
+        clock.advance(MS)
+    assert len(edge.under_way) == 20
+    assert len(edge.waiting) == 3
+    assert counts(edge.board) == (200, 0, 177)
+    # When it takes again, the newest follow at once upon what it had.
+    outlet.flush()
+    until(lambda: len(taker.seqs) == 23, lambda: (taker.take(), outlet.service(1)))
+    assert taker.seqs == [*range(20), 197, 198, 199]
+    until(lambda: not edge.undelivered, lambda: (taker.take(), outlet.service(1)))
+    exact(edge.board)
+
+
+def test_however_long_a_packet_takes_the_next_one_is_there(wire: Wire, ipc: str) -> None:
+    clock = DrivenClock()
+    outlet, at = wire.outlet(ipc, clock=clock)
+    outlet.expect("c", "latest", 1, ALL)
+    taker = wire.taker(at, policy="latest", capacity=1)
+    edge = outlet.edges[0]
+    until(lambda: edge.identity is not None, lambda: outlet.service(5))
+    for k in range(5):
+        outlet.send(numbered(k))
+        clock.advance(300 * MS)
+    # One that is worked on and one to go on with, then the newest of all.
+    assert len(edge.under_way) == 2
+    outlet.flush()
+    until(lambda: len(taker.seqs) == 3, lambda: (taker.take(), outlet.service(1)))
+    assert taker.seqs == [0, 1, 4]
+
+
+def test_a_lossless_consumer_has_its_whole_window(wire: Wire, ipc: str) -> None:
+    clock = DrivenClock()
+    outlet, at = wire.outlet(ipc, clock=clock)
+    outlet.expect("c", "lossless", 8, ALL)
+    wire.taker(at, window=100)
+    edge = outlet.edges[0]
+    until(lambda: edge.identity is not None, lambda: outlet.service(5))
+    for k in range(100):
+        outlet.send(numbered(k))
+        clock.advance(MS)
+    assert len(edge.under_way) == 100
+
+
+def test_a_stopped_consumer_is_listened_for_now_and_then(
+    wire: Wire, ipc: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = DrivenClock()
+    outlet, at = wire.outlet(ipc, clock=clock)
+    outlet.expect("c", "latest", 3, ALL)
+    wire.taker(at, policy="latest", window=2, capacity=3)
+    until(lambda: outlet.edges[0].identity is not None, lambda: outlet.service(5))
+    served = []
+    monkeypatch.setattr(Outlet, "service", lambda self, ms: served.append(ms))
+    for k in range(1000):
+        outlet.send(numbered(k))
+        clock.advance(MS // 100)
+    # Ten ms: as many glances, beside what it hears every 16 packets anyway (never reset here).
+    glances = len(served) - (1000 - 15)
+    assert 9 <= glances <= 11
+
+
+class Slow(Node):
+    """Takes a while for each packet, and notes how many had been acknowledged before it."""
+
+    accepts = (EventPacket,)
+
+    def __init__(self, clock: DrivenClock, ms: float) -> None:
+        super().__init__()
+        self.clock, self.ns = clock, round(ms * MS)
+        self.inlet: Inlet
+        self.before: list[int] = []
+
+    def process(self, packet: Packet) -> Iterator[Packet]:
+        """Take a while."""
+        del packet
+        self.before.append(self.inlet._taken)
+        self.clock.advance(self.ns)
+        return iter(())
+
+
+@pytest.mark.parametrize(("ms", "at_once"), [(0, 16), (1.5, 3), (50, 2)])
+def test_what_came_of_slow_packets_is_not_kept_back(
+    wire: Wire, ipc: str, ms: float, at_once: int
+) -> None:
+    outlet, at = wire.outlet(ipc)
+    outlet.expect("c", "lossless", 8, ALL)
+    board, control, clock = Board(), Control(), DrivenClock()
+    node = Slow(clock, ms)
+    inlet = node.inlet = Inlet("c", "p", at, wire.context(), board=board, clock=clock)
+    wire.ends.append(inlet)
+    until(lambda: outlet.has_consumer, lambda: outlet.service(5))
+    for k in range(48):
+        outlet.send(numbered(k))
+    outlet.flush()
+    runner = Runner(node, [inlet], None, board, control, clock=clock)
+    # All of them lie in one message before the first is taken.
+    until(lambda: inlet.socket.poll(5))
+    thread = threading.Thread(target=runner.run, daemon=True)
+    thread.start()
+    outlet.end()
+    thread.join(BOUND_S)
+    # Acknowledged in so large parts, but for the first ones.
+    assert node.before[-1] == 48 - (48 % at_once or at_once)
+    assert sorted(set(node.before)) == list(range(0, 48, at_once))
