@@ -51,18 +51,18 @@ class Aedat4(PacketDecoder):
         super().__init__(path)
         at = len(evts.MAGIC) + evts.SIZE.size
         head = head_of(path, at)
-        size = evts.SIZE.unpack_from(head, at - 4)[0] if len(head) >= at else 0
-        if size > evts.HEADER_BYTES:
+        size = evts.SIZE.unpack_from(head, at - 4)[0] if len(head) >= at else 1
+        if not 0 < size <= evts.HEADER_BYTES:
             raise self.fail(
-                f"a header of {size} bytes, expected at most {evts.HEADER_BYTES}", at - 4
+                f"an AEDAT4 header of {size} bytes, expected 1 to {evts.HEADER_BYTES}", at - 4
             )
         head = head_of(path, at + size)
-        if len(head) < at + size or not size:
-            raise self.fail("ends within its header", len(head))
+        if len(head) < at + size:
+            raise self.fail("ends within its header of AEDAT4", len(head))
         try:
             self.header = evts.decode_header(memoryview(head)[at : at + size])
         except PacketError as error:
-            raise self.fail(f"a broken header: {error}", at) from None
+            raise self.fail(f"a broken header of AEDAT4: {error}", at) from None
         self.begin = at + size
         self._streams = {stream.id: stream for stream in self.header.streams}
         self._first: dict[str, int] = {}

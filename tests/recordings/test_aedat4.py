@@ -284,10 +284,11 @@ def _begin(data: bytes) -> int:
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (b"#!AER-DAT4.0\r\n", "ends within its header at byte 14"),
+        (b"#!AER-DAT4.0\r\n", "ends within its header of AEDAT4 at byte 14"),
         (b"#!AER-DAT4.0\r\n\x10\0\0\0abc", "ends within its header"),
-        (b"#!AER-DAT4.0\r\n\xff\xff\xff\xff", "a header of 4294967295 bytes, expected at most"),
-        (b"#!AER-DAT4.0\r\n\x10\0\0\0" + bytes(16), "a broken header"),
+        (b"#!AER-DAT4.0\r\n\xff\xff\xff\xff", "header of 4294967295 bytes, expected 1 to 1048576"),
+        (b"#!AER-DAT4.0\r\n" + bytes(41), "an AEDAT4 header of 0 bytes, expected 1 to"),
+        (b"#!AER-DAT4.0\r\n\x10\0\0\0" + bytes(16), "a broken header of AEDAT4"),
         (b"#!AER-DAT1.0\r\n", r"is of AEDAT '1\.0', at byte 9; expected 2\.0, 3\.1 or 4\.0"),
         (b"#!AER-DAT", "is of AEDAT ''"),
     ],
