@@ -64,10 +64,11 @@ N_EVENTS = int(np.searchsorted(known_stream(4_500_000)["t"], 5_000_000))
 
 
 @pytest.fixture
-def private_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A directory for runs that must be empty again in the end."""
-    base = tmp_path / "r"
-    base.mkdir()
+def private_tmp(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A directory for runs that must be empty again in the end; its name is short for sockets."""
+    base = tmp_path_factory.mktemp("r")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
     yield base
     assert list(base.iterdir()) == []
