@@ -8,12 +8,14 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "recordings" / "samples"
+Run = Callable[[Path], subprocess.CompletedProcess[str]]
 
 
 def retina(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -34,6 +36,31 @@ def one_line(result: subprocess.CompletedProcess[str], status: int, *parts: str)
 
 
 FAST = ("--headless", "--set", "source.pace=fast", "--set", "source.limit=1")
+ONE_PROCESS = """
+edges = [
+  { from = "source", to = "bins" },
+  { from = "bins", to = "infer" },
+  { from = "infer", to = "log" },
+]
+[nodes]
+source = { group = "all", pace = "fast", limit = 1 }
+bins = { group = "all" }
+infer = { group = "all" }
+log = { group = "all" }
+"""
+"""A graph that starts sooner than the ready one, whose nodes are five processes."""
+
+
+@pytest.fixture
+def short(tmp_path: Path) -> str:
+    path = tmp_path / "short.toml"
+    path.write_text(ONE_PROCESS)
+    return str(path)
+
+
+@pytest.fixture
+def run_on(short: str) -> Run:
+    return lambda path: retina("run", short, "--set", f"source.path={path}")
 
 
 @pytest.fixture
@@ -44,32 +71,29 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def run_on(path: Path) -> subprocess.CompletedProcess[str]:
-    return retina("run", "nmnist", *FAST, "--set", f"source.path={path}")
-
-
-def test_a_truncated_recording(data: Path) -> None:
+def test_a_truncated_recording(data: Path, run_on: Run) -> None:
     file = data / "Test" / "5" / "00009.bin"
     file.write_bytes(file.read_bytes()[:-3])
     one_line(run_on(data), 1, "source:", "00009.bin")
 
 
-def test_a_file_of_another_format(data: Path) -> None:
+def test_a_file_of_another_format(data: Path, run_on: Run) -> None:
     file = data / "Test" / "5" / "00009.bin"
     file.write_bytes(b"#!AER-DAT4.0\r\n" + bytes(41))
     one_line(run_on(file), 1, "00009.bin", "AEDAT")
 
 
-def test_an_empty_folder(tmp_path: Path) -> None:
-    one_line(run_on(tmp_path), 1, str(tmp_path))
+def test_an_empty_folder(tmp_path: Path, run_on: Run) -> None:
+    (tmp_path / "empty").mkdir()
+    one_line(run_on(tmp_path / "empty"), 1, str(tmp_path / "empty"))
 
 
-def test_a_label_that_is_no_digit(data: Path) -> None:
-    (data / "Test" / "5").rename(data / "Test" / "cat")
-    one_line(run_on(data), 1, "cat")
+def test_a_label_that_is_no_digit_beside_one_that_is(data: Path, run_on: Run) -> None:
+    shutil.copytree(data / "Test" / "5", data / "Test" / "cat")
+    one_line(run_on(data), 1, "source:", "'cat' is no label")
 
 
-def test_a_missing_recording(tmp_path: Path) -> None:
+def test_a_missing_recording(tmp_path: Path, run_on: Run) -> None:
     one_line(run_on(tmp_path / "none.bin"), 1, "none.bin")
 
 
@@ -99,8 +123,8 @@ def test_a_graph_that_is_missing() -> None:
     one_line(retina("run", "nowhere.toml"), 2, "nowhere.toml")
 
 
-def test_a_missing_model() -> None:
-    result = retina("run", "nmnist", *FAST, "--set", "infer.model=none.safetensors")
+def test_a_missing_model(short: str) -> None:
+    result = retina("run", short, "--set", "infer.model=none.safetensors")
     one_line(result, 1, "infer:", "none.safetensors")
 
 
@@ -110,16 +134,20 @@ def test_a_foreign_model(tmp_path: Path) -> None:
     one_line(retina("evaluate", str(file), str(SAMPLES)), 1, "foreign.safetensors")
 
 
-def test_cuda_where_there_is_none() -> None:
+def test_cuda_where_there_is_none(short: str) -> None:
     if Path("/dev/nvidia0").exists():
         pytest.skip("there is a CUDA device here")
-    result = retina("run", "nmnist", *FAST, "--set", "infer.device=cuda")
+    result = retina("run", short, "--set", "infer.device=cuda")
     one_line(result, 1, "infer:", "cuda")
 
 
-def test_no_display() -> None:
+def test_no_display(tmp_path: Path) -> None:
     hidden = {"DISPLAY": "", "WAYLAND_DISPLAY": "", "QT_QPA_PLATFORM": ""}
-    result = retina("run", "nmnist", "--set", "source.limit=1", env=hidden)
+    graph = tmp_path / "shown.toml"
+    graph.write_text(
+        'edges = [{ from = "source", to = "view" }]\n[nodes.source]\nlimit = 1\n[nodes.view]\n'
+    )
+    result = retina("run", str(graph), env=hidden)
     one_line(result, 1, "view:", "--headless")
 
 
@@ -181,8 +209,8 @@ def test_the_image_stands_beside_the_answer() -> None:
     assert 5 < len(pictures.replace(" ", "")) < 60, "a digit, neither nothing nor everything"
 
 
-def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
-    result = retina("run", "nmnist", *FAST, "--report", str(tmp_path / "no" / "r.json"))
+def test_a_report_that_cannot_be_written(tmp_path: Path, short: str) -> None:
+    result = retina("run", short, "--report", str(tmp_path / "no" / "r.json"))
     one_line(result, 1, "r.json")
 
 
