@@ -17,7 +17,8 @@ from pipeline.errors import PacketError, RecordingError
 from pipeline.events import Events
 from pipeline.packets import Buffer
 from recordings import evts
-from recordings.aedat4_events import HEAD, Batch, Finder
+from recordings.aedat4_blocks import Block
+from recordings.aedat4_events import HEAD, Batch, Finder, Large
 from recordings.aedat4_table import PacketTable, read_table
 from recordings.aedat_kernels import tables
 from recordings.counts import Counts
@@ -97,29 +98,37 @@ class Aedat4(PacketDecoder):
         """Yield blocks of raw events, see ``Decoder``; a mark's state counts a packet's events."""
         behind, into = (self.begin, 0) if mark is None else mark
         good = mark is not None
-        words, n = _fresh(), 0
-        for batch in self._batches(behind, counts):
-            if batch is None:
-                if n:
-                    yield as_events(words, n), Mark(behind, 0)
-                    words, n = _fresh(), 0
+        block, n = Block(), 0
+        for found in self._found(behind, counts):
+            if n and (found is None or (isinstance(found, Large) and not found.fits(n))):
+                yield as_events(block.words, n), Mark(behind, into)
+                block, n = Block(block.front), 0
+            if found is None:
                 continue
-            k, octets = 0, words.view(np.uint8).reshape(-1)
-            while k < len(batch.at):
-                before = k
-                n, k, into = batch.take(k, into, octets, n)
-                good = good or k > before
-                if into < 0:
-                    error = batch.errors.get(k, PacketError("no events"))
-                    self.skip(batch.at[k], batch.end[k], error, counts, good)
-                    k, into = k + 1, 0
-                behind = batch.place(k)
-                if n == BLOCK_EVENTS:
-                    yield as_events(words, n), Mark(behind, into)
-                    words, n = _fresh(), 0
-                    octets = words.view(np.uint8).reshape(-1)
+            if isinstance(found, Large) and not into:
+                placed = found.place(block, n)
+                if placed is not None:
+                    n, behind, good = placed, found.behind, True
+                    if n == BLOCK_EVENTS:
+                        yield as_events(block.words, n), Mark(behind, 0)
+                        block, n = Block(block.front), 0
+                    continue
+            for batch in found.batches():
+                k = 0
+                while k < len(batch.at):
+                    before = k
+                    n, k, into = batch.take(k, into, block.octets, n)
+                    good = good or k > before
+                    if into < 0:
+                        error = batch.errors.get(k, PacketError("no events"))
+                        self.skip(batch.at[k], batch.end[k], error, counts, good)
+                        k, into = k + 1, 0
+                    behind = batch.place(k)
+                    if n == BLOCK_EVENTS:
+                        yield as_events(block.words, n), Mark(behind, into)
+                        block, n = Block(block.front), 0
 
-    def _batches(self, at: int, counts: Counts) -> Iterator[Batch | None]:
+    def _found(self, at: int, counts: Counts) -> Iterator[Batch | Large | None]:
         """Yield packets of events, and None where there is no more of them for now, or at all."""
         stream = self._first.get("events", -1)
         finder = Finder(stream, list(self._streams), self.header.compression)
@@ -135,16 +144,23 @@ class Aedat4(PacketDecoder):
                         window.passes(length)
                         continue
                     try:
-                        found = self.frame(window.data, window.at)
+                        head = self.frame(window.data, window.at)
                     except RecordingError:
                         # What is ahead of it is true, and given on.
                         yield None
                         raise
-                    if found is None:
+                    if head is None:
                         yield None
                         return
-                    size = HEAD + found[1]
-                    if window.have(size) if found[0] == stream else window.passes(size):
+                    size = HEAD + head[1]
+                    if head[0] != stream:
+                        if window.passes(size):
+                            continue
+                    elif large := finder.large(window, size):
+                        yield large
+                        window.passes(size)
+                        continue
+                    elif window.have(size):
                         continue
                 yield None
                 if not self.waits(window, seen, counts):
@@ -184,10 +200,6 @@ class Aedat4(PacketDecoder):
     def _of(self, name: str) -> Callable[[int], bool]:
         stream = self._first.get(name)
         return lambda head: bool(head == stream)
-
-
-def _fresh() -> NDArray[np.int64]:
-    return np.empty((BLOCK_EVENTS, 2), np.int64)
 
 
 def _frame(head: int, packet: Buffer) -> list[Frame]:

@@ -10,13 +10,13 @@ import numpy as np
 
 
 @numba.njit(cache=True, nogil=True)
-def scan(raw, end, stream, streams, most, starts, sizes):  # type: ignore[no-untyped-def]  # pragma: no cover
+def scan(raw, end, stream, large, streams, most, starts, sizes):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Find AEDAT4's whole packets of ``stream`` in ``raw``, which begins with a packet's head.
 
     Goes over those of ``streams``, none longer than ``most`` bytes, up to byte ``end``, the first
-    packet that is none of these or not whole, or as many as ``starts`` and ``sizes`` hold: where
-    the data of each begin, and how many bytes they are. Returns how many are found and how many
-    bytes are gone over.
+    packet that is none of these or not whole, or of ``stream`` and at least ``large``, or as many
+    as ``starts`` and ``sizes`` hold: where the data of each begin, and how many bytes they are.
+    Returns how many are found and how many bytes are gone over.
     """
     at = np.int64(0)
     n = 0
@@ -28,10 +28,24 @@ def scan(raw, end, stream, streams, most, starts, sizes):  # type: ignore[no-unt
         if not known or not 0 < size <= most or at + 8 + size > len(raw):
             break
         if found == stream:
+            if size >= large:
+                break
             starts[n], sizes[n] = at + 8, size
             n += 1
         at += 8 + size
     return n, at
+
+
+@numba.njit(cache=True, nogil=True)
+def evts(raw):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return where the events of an AEDAT4 packet begin, 16 bytes each, and how many there are.
+
+    ``raw`` is a size-prefixed flatbuffer ``EVTS``; (-1, 0) where it cannot be true.
+    """
+    at, count = _vector(raw, 0x53545645)
+    if at < 0 or at + 16 * count > len(raw):
+        return -1, 0
+    return at, count
 
 
 @numba.njit(cache=True, nogil=True)

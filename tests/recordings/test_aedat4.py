@@ -237,7 +237,8 @@ def test_many_packets_in_one_and_one_over_many_blocks(tmp_path: Path) -> None:
     with open_recording(file_of(tmp_path / "a.aedat4", *parts)) as recording:
         sizes = [len(chunk) for chunk in recording.chunks()]
         np.testing.assert_array_equal(recording.read(), events)
-        assert sizes == [65_536, 65_536, 65_536, 3392]
+        # A large one begins a block of its own.
+        assert sizes == [3000, 65_536, 65_536, 65_536, 392]
         # In the middle of the large packet, by the index.
         begin = int(events["t"][150_000])
         inside = events[events["t"] >= begin]
@@ -406,3 +407,50 @@ def test_lz4_with_and_without_its_own_functions(
         for begin in (0, 999, 70_000, 139_999, 149_999):
             t = int(events["t"][begin])
             np.testing.assert_array_equal(recording.read(t), events[events["t"] >= t])
+
+
+@pytest.mark.parametrize("compression", [evts.NONE, evts.LZ4, evts.ZSTD])
+def test_large_packets_damaged_cut_and_entered_in_the_middle(
+    tmp_path: Path, compression: int
+) -> None:
+    events = random_events(400_000, WIDTH, HEIGHT, 10**7)
+    # Some fill blocks to the last event, some leave a rest, one is larger than a block.
+    bounds = [0, 20_000, 40_000, 65_536, 131_072, 131_073, 160_000, 190_000, 300_000, 400_000]
+    packets = [packet(events[a:b], compression) for a, b in itertools.pairwise(bounds)]
+    path = file_of(tmp_path / "a.aedat4", *packets, compression=compression)
+    with open_recording(path) as recording:
+        np.testing.assert_array_equal(recording.read(), events)
+        assert max(len(chunk) for chunk in recording.chunks()) <= 65_536
+        for k in (0, 19_999, 65_536, 100_000, 200_000, 299_999, 399_999):
+            t = int(events["t"][k])
+            np.testing.assert_array_equal(recording.read(t), events[events["t"] >= t])
+    broken = bytearray(packets[6])
+    broken[12:20] = b"\xff" * 8
+    packets.insert(3, bytes(broken))
+    whole = file_of(path, *packets, compression=compression).read_bytes()
+    with open_recording(path) as recording:
+        np.testing.assert_array_equal(recording.read(), events)
+        assert recording.counts.skipped_bytes == len(broken)
+    path.write_bytes(whole[:-1000])
+    with open_recording(path) as recording:
+        np.testing.assert_array_equal(recording.read(), events[:300_000])
+        assert recording.counts.skipped_bytes == len(broken) + len(packets[-1]) - 1000
+        assert recording.counts.cuts == 1
+
+
+def test_packets_whose_fronts_differ(tmp_path: Path) -> None:
+    events = random_events(60_000, WIDTH, HEIGHT, 10**6)
+    parts = []
+    for k, more in enumerate((0, 4, 8, 8, 200, 0)):
+        plain = bytearray(
+            b"".join(map(bytes, evts.encode_events(events[k * 10_000 :][:10_000])))[8:]
+        )
+        # So many bytes between the vtable's table and the vector.
+        at = plain.index(struct.pack("<I", 10_000))
+        plain[at:at] = bytes(more)
+        plain[at - 4 : at] = struct.pack("<I", 4 + more)
+        plain[:4] = struct.pack("<I", len(plain) - 4)
+        parts.append(evts.PREFIX.pack(0, len(plain)) + plain)
+    with open_recording(file_of(tmp_path / "a.aedat4", *parts)) as recording:
+        np.testing.assert_array_equal(recording.read(), events)
+        assert recording.counts.skipped_bytes == 0
