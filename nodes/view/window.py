@@ -292,13 +292,14 @@ class Window(QtWidgets.QMainWindow):
     def _hear(self, now_ns: int) -> None:
         self.statuses = statuses = self.node.statuses()
         self.report = self._health.hear(statuses, now_ns)
+        # The controls first: panels ask them what was asked for.
+        self.told.emit()
         if self.docks["health"].seen:
             self.health_panel.tell(self.report)
         for dock in self.docks.values():
             tell = getattr(dock.panel, "statuses", None)
             if tell is not None and dock.seen:
                 tell(statuses, now_ns)
-        self.told.emit()
 
     def state(self, now_ns: int) -> State:
         """Return what the viewer is at."""

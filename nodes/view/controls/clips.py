@@ -112,9 +112,13 @@ class Clip(QtCore.QObject):
         missed = f", {self.missed} missed" if self.missed else ""
         return f"{self.path}: {self.taken} pictures, {self.taken / FPS:.1f} s{missed}"
 
+    def _until_the_end(self) -> Iterator[Frame]:
+        while (frame := self._frames.get()) is not None:
+            yield frame
+
     def _work(self) -> None:
         try:
-            self._write(self.path, iter(self._frames.get, None))
+            self._write(self.path, self._until_the_end())
         except Exception as error:
             self._problem = f"{self.path}: {error}"
             while self._frames.get() is not None:

@@ -79,6 +79,7 @@ class Desk(QtCore.QObject):
         )  # fmt: skip
         self.film.setCheckable(True)
         self.help = action("Keys", "?", "Show every key and what it does", self._show_keys)
+        self.help.setShortcuts([QtGui.QKeySequence("?"), QtGui.QKeySequence("F1")])
         self.close = action("Close", "Ctrl+Q", "Close the viewer", self._window.close)
 
     def _action(self, title: str, keys: str, hint: str, do: Callable[[], object]) -> QtGui.QAction:
@@ -98,6 +99,7 @@ class Desk(QtCore.QObject):
             window.add_tool(tool)
         # A tool bar hides widgets by their actions.
         self.recorder.lamp_place = window.add_tool(self.recorder.lamp)
+        self.recorder.refresh()
         for tool in (self.save, self.film, self.help):
             window.add_tool(tool)
         window.add_below(self.timeline)

@@ -83,7 +83,6 @@ class NumberEdit(QtWidgets.QAbstractSpinBox):
         now = max(now, form.low) if form.low is not None else now
         now = min(now, form.high) if form.high is not None else now
         self.lineEdit().setText(f"{round(now)}" if form.whole else f"{now:.6g}")
-        self.lineEdit().setModified(True)
         self.editingFinished.emit()
 
 
@@ -95,6 +94,7 @@ class Editor(QtWidgets.QWidget):
     def __init__(self, setting: SettingStatus, name: str) -> None:
         super().__init__()
         self.form = form_of(setting.may_be)
+        self._known = ""
         self.inner = self._make()
         self.inner.setAccessibleName(name)
         self.inner.setAccessibleDescription(setting.help)
@@ -121,7 +121,7 @@ class Editor(QtWidgets.QWidget):
             )
             choice.setMinimumContentsLength(6)
             choice.setInsertPolicy(QtWidgets.QComboBox.InsertPolicy.NoInsert)
-            choice.activated.connect(lambda i: self.wished.emit(choice.itemText(i)))
+            choice.activated.connect(lambda i: self._chosen(choice.itemText(i)))
             line = choice.lineEdit()
             if line is not None:
                 self._listen(line, line.editingFinished)
@@ -139,13 +139,19 @@ class Editor(QtWidgets.QWidget):
         self._listen(text, text.editingFinished)
         return text
 
+    def _chosen(self, text: str) -> None:
+        self._known = text
+        self.wished.emit(text)
+
     def _listen(self, line: QtWidgets.QLineEdit, finished: QtCore.SignalInstance) -> None:
         line.setPlaceholderText("none")
 
         def done() -> None:
-            if line.isModified():
-                line.setModified(False)
-                self.wished.emit(line.text().strip())
+            # Also when the focus goes: only what is new is a wish.
+            text = line.text().strip()
+            if text != self._known:
+                self._known = text
+                self.wished.emit(text)
 
         finished.connect(done)
 
@@ -170,13 +176,14 @@ class Editor(QtWidgets.QWidget):
         line = self._line()
         if isinstance(self.inner, QtWidgets.QComboBox) and self.inner.view().isVisible():
             return True
-        return line is not None and line.isModified() and line.hasFocus()
+        return line is not None and line.hasFocus() and line.text() != self._known
 
     def show_value(self, text: str) -> None:
         """Show a value, unless the user is at it."""
         inner, line = self.inner, self._line()
         if self.busy:
             return
+        self._known = text
         if isinstance(inner, QtWidgets.QCheckBox):
             inner.setChecked(text == "true")
         elif isinstance(inner, QtWidgets.QComboBox):

@@ -89,6 +89,8 @@ def save_window(window: Window, path: Path) -> None:
     buffer = QtCore.QBuffer()
     generator = QtSvg.QSvgGenerator()
     generator.setOutputDevice(buffer)
+    # Type is in points: it must be as large as on the screen.
+    generator.setResolution(window.logicalDpiX())
     generator.setSize(window.size())
     generator.setViewBox(window.rect())
     generator.setTitle(window.windowTitle())

@@ -73,7 +73,8 @@ class Row(QtWidgets.QWidget):
         look = theme.look()
         if not waits:
             self.editor.show_value(setting.requested)
-        differs = setting.actual != setting.requested
+        # Who asks for nothing leaves it to the node.
+        differs = setting.requested != "" and not same(setting.requested, setting.actual)
         shown = setting.actual or "none"
         self.actual.setText("asked …" if waits else f"{'≠' if differs else '='} {shown}")
         self.actual.setStyleSheet(f"color: {(look.warm if differs else look.dim).name()}")
@@ -85,3 +86,11 @@ class Row(QtWidgets.QWidget):
         self.words.setText(f"▲ {refused}" if refused else self._help)
         self.words.setStyleSheet(f"color: {(look.wrong if refused else look.dim).name()}")
         self.words.setVisible(bool(refused or self._help))
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two texts mean one value: 10 is 10.0."""
+    try:
+        return one == other or float(one) == float(other)
+    except ValueError:
+        return False
