@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,9 @@ from pipeline.runs import runs
 from pipeline.watch_commands import ask_nodes, show_status
 from pipeline.watcher import Watcher
 from tests.test_launcher import exact, private_tmp, quiet
+from tests.waiting import BOUND_S, until
 
 __all__ = ["private_tmp"]
-
-BOUND_S = 60.0
 
 NODES = '''
 import os, time
@@ -135,15 +133,6 @@ def running(private_tmp: Path, tmp_path: Path) -> Iterator[Callable[..., Running
     for each in made:
         if each.thread.is_alive():
             each.end()
-
-
-def until(what: Callable[[], object], work: Callable[[], object] | None = None) -> None:
-    end = time.monotonic() + BOUND_S
-    while not what():
-        assert time.monotonic() < end, "waited in vain"
-        threading.Event().wait(0.01)
-        if work is not None:
-            work()
 
 
 def test_the_last_of_four_sees_all_within_a_second_and_reaches_the_first(

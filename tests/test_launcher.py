@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from pipeline.graph import Graph, build
 from pipeline.launcher import MAX_RESTARTS, Child, Launcher
 from pipeline.report import Report
 from tests.nodes.small import reconstructor
+from tests.waiting import until
 
 CHAIN = {
     "edges": [
@@ -107,13 +107,6 @@ def exact(report: Report) -> None:
 
 def quiet(node: str, line: str) -> None:
     """Let a run print nothing."""
-
-
-def until(what: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "waited in vain"
-        os.sched_yield()
 
 
 def test_all_test_recordings_get_the_answers_of_offline_evaluation(private_tmp: Path) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 from pipeline import EventPacket, SourceNode
 from pipeline.events import Events
 from recordings.windows import joined
+from tests.waiting import BOUND_S
 
 SENSOR = (346, 260)
-PATIENCE_S = 20.0
 
 
 def free_port() -> int:
@@ -26,7 +26,7 @@ def free_port() -> int:
 
 def until(condition: Callable[[], object], what: str) -> None:
     """Wait until a condition holds; fail where it does not within the tests' patience."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + BOUND_S
     pause = threading.Event()
     while not condition():
         assert time.monotonic() < end, f"still not: {what}"

@@ -10,8 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from pipeline.graph import Graph, build
 from pipeline.launcher import Child, Launcher
 from recordings.opening import open_recording
 from tests.recordings.written import ROOT, known_stream
+from tests.waiting import until
 
 SOURCE = f"""
 import sys
@@ -112,13 +112,6 @@ def graph(
 def read(path: Path | str) -> Events:
     with open_recording(path) as recording:
         return recording.read()
-
-
-def until(what: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "waited in vain"
-        os.sched_yield()
 
 
 def size_of(path: Path) -> int:

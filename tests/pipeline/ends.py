@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +14,7 @@ from pipeline.board import Board, EdgeBoard, EdgeSlot
 from pipeline.channel import Inlet, Outlet
 from pipeline.events import WIRE_EVENT
 from pipeline.packets import EventHeader, EventPacket, Packet
-
-BOUND_S = 20.0
-"""Nothing in these tests takes longer, unless it hangs."""
+from tests.waiting import BOUND_S, until
 
 
 def numbered(seq: int, n: int | None = None, stream: str = "p/events", **head: Any) -> EventPacket:
@@ -36,17 +33,6 @@ def numbered(seq: int, n: int | None = None, stream: str = "p/events", **head: A
         **head,
     )
     return EventPacket(header, wire.tobytes())
-
-
-def until(what: Callable[[], object], work: Callable[[], object] | None = None) -> None:
-    """Work until something is true; fail where that takes for ever."""
-    end = time.monotonic() + BOUND_S
-    while not what():
-        assert time.monotonic() < end, "waited in vain"
-        if work is None:
-            threading.Event().wait(0.001)
-        else:
-            work()
 
 
 def exact(edge: EdgeBoard) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 
 import pytest
 
 from nodes.head.simulated import Board, Servos
+from tests.waiting import until
 
 PROGRAM = """
 import sys
@@ -47,12 +46,6 @@ def interrupted(kind: str, port: str, presses: int) -> None:
             child.send_signal(signal.SIGINT)
         # Pressed again while Python ends, it ends it as any program.
         assert child.wait(10) in ({130} if presses == 1 else {130, -signal.SIGINT})
-
-
-def until(done: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not done():
-        assert time.monotonic() < end, "nothing happened within 5 s"
 
 
 @pytest.mark.parametrize("presses", [1, 3])

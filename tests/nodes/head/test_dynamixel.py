@@ -12,15 +12,9 @@ from nodes.head import Limits
 from nodes.head.dynamixel import Dynamixel, DynamixelSettings
 from nodes.head.simulated import Servo, Servos
 from pipeline.errors import DeviceError, UsageError
+from tests.waiting import until
 
 UNIT = 360 / 4096
-
-
-def until(done: Callable[[], bool], step: Callable[[], object] = lambda: None) -> None:
-    end = time.monotonic() + 5
-    while not done():
-        step()
-        assert time.monotonic() < end, "nothing happened within 5 s"
 
 
 def test_opening_sets_limits_in_the_servos_and_moves_nothing() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -14,13 +12,7 @@ from nodes.head import Limits
 from nodes.head.hobby import Hobby, HobbySettings, crc8, line, words
 from nodes.head.simulated import Board
 from pipeline.errors import DeviceError
-
-
-def until(done: Callable[[], bool], step: Callable[[], object] = lambda: None) -> None:
-    end = time.monotonic() + 5
-    while not done():
-        step()
-        assert time.monotonic() < end, "nothing happened within 5 s"
+from tests.waiting import until
 
 
 def test_the_checksum_is_the_known_one() -> None:

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 import tty
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from nodes.head import Limits
 from nodes.head.drive import Driver
 from nodes.head.hobby import Hobby, HobbySettings, line, words
 from pipeline.errors import DeviceError
+from tests.waiting import until
 
 HERE = Path(__file__).parent
 SKETCH = HERE.parents[2] / "docs" / "examples" / "head.ino"
@@ -74,13 +75,6 @@ def sketch(program: Path, tmp_path: Path) -> Iterator[Sketch]:
     running = Sketch(program, tmp_path / "log")
     yield running
     running.end()
-
-
-def until(done: Callable[[], bool], step: Callable[[], object] = lambda: None) -> None:
-    end = time.monotonic() + 5
-    while not done():
-        step()
-        assert time.monotonic() < end, "nothing happened within 5 s"
 
 
 def test_it_is_driven(sketch: Sketch) -> None:
