@@ -34,6 +34,7 @@ BENCHMARKS = {
     "simulate": "still images before a moving retina: ours and eventcv's model",
     "head": "how late commands leave for a pan-tilt head on a pseudo-terminal",
     "neighbours": "DV's stream and events over UDP: ours, dv-processing, faery",
+    "view": "the viewer: frames, age, what it costs the watched, memory, the first picture",
     "chain": "events to label through five processes in real time",
 }
 """What can be measured, by name; ``benchmarks.<name>`` has ``rows(quick)``."""
@@ -41,7 +42,7 @@ BENCHMARKS = {
 _PACKAGES = (
     "silicon-retina", "numpy", "numba", "torch", "pyzmq", "msgspec", "dv-processing",
     "snntorch", "norse", "spikingjelly", "sinabs", "eventcv",
-    "aedat", "faery", "expelliarmus", "event_stream", "evutils", "tonic",
+    "PySide6", "pyqtgraph", "aedat", "faery", "expelliarmus", "event_stream", "evutils", "tonic",
 )  # fmt: skip
 
 

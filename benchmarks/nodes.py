@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import zmq
@@ -82,7 +82,7 @@ class Feed(SourceNode):
 class Count(Node):
     """Notes when the first and the last packet came."""
 
-    accepts = (EventPacket,)
+    accepts: ClassVar[tuple[type[Packet], ...]] = (EventPacket,)
 
     def open(self) -> None:
         """Begin with nothing."""
