@@ -91,6 +91,13 @@ bench)
     peer spikingjelly spikingjelly
     peer sinabs sinabs
     peer eventcv install eventcv
+    # Readers of recordings, and tonic's data sets: what they need beyond NumPy stays away.
+    for reader in faery expelliarmus aedat event_stream; do
+        peer $reader install $reader
+    done
+    for reader in evutils aestream tonic; do
+        peer $reader install --no-deps $reader
+    done
     ;;
 *)
     say "usage: sh setup.sh run|dev|bench"

@@ -22,6 +22,7 @@ EXTRAS = {
     "gl": (("OpenGL",), "the viewer's space-time view"),
     "nir": (("nir",), "networks of other simulators"),
     "data": (("tonic",), "tonic's data sets"),
+    "plots": (("matplotlib",), "figures of retina plot"),
 }
 """Optional parts: the modules that they need, and what for."""
 
