@@ -24,6 +24,7 @@ from pipeline.kinds import find, known
 from pipeline.launcher import Launcher
 from pipeline.memory import keep_freed_memory
 from pipeline.node import Node, SourceNode
+from pipeline.process import give_way
 from pipeline.report import Report
 from pipeline.runtime import Control, Runner
 from pipeline.settings import settings_from, table
@@ -151,6 +152,7 @@ def run_node(
         raise UsageError(f"retina node {kind}: gives no packets, so it has no --out")
     keep_freed_memory()
     node = cls(settings)
+    give_way([node])
     node.name = name or (kind if kind in known() else cls.__name__.lower())
     _run_alone(node, inputs, outputs, checked, Security(keys=keys, insecure=insecure), control)
 

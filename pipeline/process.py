@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,15 @@ class Failure(msgspec.Struct):
     refused: bool
 
 
+def give_way(nodes: Iterable[Node]) -> None:
+    """Lower this process's priority where one of its nodes shows a window.
+
+    Painting can wait; who decides from events in milliseconds cannot.
+    """
+    if any(node.needs_display for node in nodes):
+        os.nice(_PAINTING)
+
+
 def board_path(directory: Path, node: str) -> Path:
     """Return where a node keeps its counters."""
     return directory / f"{node}.board"
@@ -150,9 +160,7 @@ class _Process:
         """Run the nodes; return the exit status."""
         parts = [self._build(part) for part in self.assignment.parts]
         gui = next((node for node, _ in parts if node.main_thread is not None), None)
-        if any(node.needs_display for node, _ in parts):
-            # Painting can wait; who decides from events in milliseconds cannot.
-            os.nice(_PAINTING)
+        give_way(node for node, _ in parts)
         if len(parts) == 1 and gui is None:
             self._guard(*parts[0])
         else:
