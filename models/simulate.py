@@ -7,9 +7,11 @@ import hashlib
 import importlib.metadata
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import takewhile
 from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -156,39 +158,44 @@ def _done(
             yield _part(part, by_name, job, root, suffix)
         return
     context = get_context("spawn")
-    pool = ProcessPoolExecutor(n_jobs, context, _begin, (images, job, root, suffix))
+    over = context.Event()
+    pool = ProcessPoolExecutor(n_jobs, context, _begin, (images, job, root, suffix, over))
     try:
         futures: list[Future[int]] = [pool.submit(_work, part) for part in parts]
         for future in futures:
             yield future.result()
     finally:
-        # What is under way is written to its end; what waits is not begun.
+        # The recordings under way are written to their ends; what waits is not begun.
+        over.set()
         pool.shutdown(cancel_futures=True)
 
 
-_own: tuple[dict[str, Still], Job, Path, str] | None = None
+_own: tuple[dict[str, Still], Job, Path, str, Event] | None = None
 
 
-def _begin(images: list[str], job: Job, root: Path, suffix: str) -> None:
+def _begin(images: list[str], job: Job, root: Path, suffix: str, over: Event) -> None:
     global _own  # noqa: PLW0603
     # Ctrl-C reaches the whole group; the one who waits for us decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stills = {still.name: still for path in images for still in open_stills(path)}
-    _own = stills, job, root, suffix
+    _own = stills, job, root, suffix, over
 
 
 def _work(names: list[str]) -> int:
     assert _own is not None
-    stills, job, root, suffix = _own
-    return _part(names, stills, job, root, suffix)
+    stills, job, root, suffix, over = _own
+    left = takewhile(lambda _: not over.is_set(), names)
+    return _part(left, stills, job, root, suffix)
 
 
-def _part(names: list[str], stills: dict[str, Still], job: Job, root: Path, suffix: str) -> int:
+def _part(names: Iterable[str], stills: dict[str, Still], job: Job, root: Path, suffix: str) -> int:
+    done = 0
     for name in names:
         path = root / f"{name}{suffix}"
         _folder(path.parent)
         _write(path, job.events(stills[name]), job.retina)
-    return len(names)
+        done += 1
+    return done
 
 
 def _checked(retina: Retina, suffix: str) -> None:
