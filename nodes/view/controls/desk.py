@@ -74,9 +74,11 @@ class Desk(QtCore.QObject):
                                   "Copy a picture of the whole window",
                                   lambda: self._copied(pictures.copy_window))  # fmt: skip
         self.film = action(
-            "Clip …", "Ctrl+G", f"Save a clip of the events' picture, GIF or MP4; at most"
-            f" {clips.LONGEST_S} s, {clips.FPS} pictures a second", self._film,
-        )  # fmt: skip
+            "Clip …", "Ctrl+G", "Save a clip of the events' picture, GIF or MP4", self._film
+        )
+        self.film.setToolTip(
+            f"{self.film.toolTip()}\nAt most {clips.LONGEST_S} s, {clips.FPS} pictures a second"
+        )
         self.film.setCheckable(True)
         self.help = action("Keys", "?", "Show every key and what it does", self._show_keys)
         self.help.setShortcuts([QtGui.QKeySequence("?"), QtGui.QKeySequence("F1")])

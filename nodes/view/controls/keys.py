@@ -18,7 +18,9 @@ _BY_HAND = (
 def listed(window: QtWidgets.QMainWindow) -> list[tuple[str, str]]:
     """Return (keys, what they do) of every action of the window that has a key."""
     found: dict[str, str] = {}
-    for action in window.findChildren(QtGui.QAction):
+    menus = [entry.menu() for entry in window.menuBar().actions()]
+    in_order = [a for menu in menus if isinstance(menu, QtWidgets.QMenu) for a in menu.actions()]
+    for action in (*in_order, *window.findChildren(QtGui.QAction)):
         keys = ", ".join(
             shortcut.toString(QtGui.QKeySequence.SequenceFormat.NativeText)
             for shortcut in action.shortcuts()
@@ -42,6 +44,7 @@ class Keys(QtWidgets.QDialog):
         table.verticalHeader().hide()
         table.setEditTriggers(QtWidgets.QAbstractItemView.EditTrigger.NoEditTriggers)
         table.setTabKeyNavigation(False)
+        table.setSelectionMode(QtWidgets.QAbstractItemView.SelectionMode.NoSelection)
         table.setAccessibleName("keys and what they do")
         for row, cells in enumerate(rows):
             for column, text in enumerate(cells):
