@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import hypothesis
 import pytest
 import zmq
+from hypothesis import HealthCheck, settings
 
-# The first call of a kernel compiles: that is no slow test.
-hypothesis.settings.register_profile("house", deadline=None, max_examples=60)
-hypothesis.settings.load_profile("house")
+# The first call of a kernel compiles, and the machine may be busy: neither is a slow test.
+settings.register_profile(
+    "house", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+# The same examples every time: what fails there fails here, too.
+settings.register_profile("ci", settings.get_profile("house"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "house")
 
 
 @pytest.fixture

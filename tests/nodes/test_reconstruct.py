@@ -117,7 +117,7 @@ def test_an_endless_stream_is_seen_through_a_sliding_window(model: Path) -> None
         assert packet.header.final == (k % 6 == 0)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(window_ms=st.integers(1, 90), every_ms=st.integers(1, 90))
 def test_windows_and_steps_of_any_length_fit_each_other(
     model: Path, window_ms: int, every_ms: int
