@@ -17,8 +17,8 @@ from pipeline.errors import PacketError, RecordingError
 from pipeline.events import Events
 from pipeline.packets import Buffer
 from recordings import evts
-from recordings.aedat4_blocks import Block
-from recordings.aedat4_events import HEAD, Batch, Finder, Large
+from recordings.aedat4_blocks import HEAD, Block
+from recordings.aedat4_events import Batch, Finder
 from recordings.aedat4_table import PacketTable, read_table
 from recordings.aedat_kernels import tables
 from recordings.counts import Counts
@@ -98,24 +98,27 @@ class Aedat4(PacketDecoder):
         """Yield blocks of raw events, see ``Decoder``; a mark's state counts a packet's events."""
         behind, into = (self.begin, 0) if mark is None else mark
         good = mark is not None
+        finder = self._finder()
+        large = finder.large
         block, n = Block(), 0
-        for found in self._found(behind, counts):
-            if n and (found is None or (isinstance(found, Large) and not found.fits(n))):
-                yield as_events(block.words, n), Mark(behind, into)
-                block, n = Block(block.front), 0
-            if found is None:
-                continue
-            if isinstance(found, Large) and not into:
-                placed = found.place(block, n)
-                if placed is not None:
-                    n, behind, good = placed, found.behind, True
-                    if n == BLOCK_EVENTS:
-                        yield as_events(block.words, n), Mark(behind, 0)
-                        block, n = Block(block.front), 0
-                    continue
-            for batch in found.batches():
+        with self.open() as file:
+            window = Window(file, behind)
+            for found in self._found(finder, window, counts):
+                size = found if isinstance(found, int) else 0
+                if n and (found is None or (size and not large.fits(size, n))):
+                    yield as_events(block.words, n), Mark(behind, into)
+                    block, n = Block(), 0
+                if size and not into:
+                    before = n
+                    n, size = large.place(window, size, block, n)
+                    good = good or n > before
+                    behind = window.at
+                batch = finder.one(window, size) if size else found
                 k = 0
-                while k < len(batch.at):
+                while isinstance(batch, Batch) and k < len(batch.at):
+                    if n == BLOCK_EVENTS:
+                        yield as_events(block.words, n), Mark(behind, into)
+                        block, n = Block(), 0
                     before = k
                     n, k, into = batch.take(k, into, block.octets, n)
                     good = good or k > before
@@ -124,47 +127,51 @@ class Aedat4(PacketDecoder):
                         self.skip(batch.at[k], batch.end[k], error, counts, good)
                         k, into = k + 1, 0
                     behind = batch.place(k)
-                    if n == BLOCK_EVENTS:
-                        yield as_events(block.words, n), Mark(behind, into)
-                        block, n = Block(block.front), 0
+                window.passes(size)
 
-    def _found(self, at: int, counts: Counts) -> Iterator[Batch | Large | None]:
-        """Yield packets of events, and None where there is no more of them for now, or at all."""
+    def _finder(self) -> Finder:
         stream = self._first.get("events", -1)
-        finder = Finder(stream, list(self._streams), self.header.compression)
-        with self.open() as file:
-            window = Window(file, at)
-            while True:
-                seen = file.size() if self.follow else 0
-                if window.have(self.least_bytes):
-                    # At the table a packet would begin, too, by its looks.
-                    length, batches = finder.find(window, self.header.table_at)
-                    yield from batches
-                    if length:
-                        window.passes(length)
-                        continue
-                    try:
-                        head = self.frame(window.data, window.at)
-                    except RecordingError:
-                        # What is ahead of it is true, and given on.
-                        yield None
-                        raise
-                    if head is None:
-                        yield None
-                        return
-                    size = HEAD + head[1]
-                    if head[0] != stream:
-                        if window.passes(size):
-                            continue
-                    elif large := finder.large(window, size):
-                        yield large
-                        window.passes(size)
-                        continue
-                    elif window.have(size):
-                        continue
-                yield None
-                if not self.waits(window, seen, counts):
+        header = self.header
+        return Finder(stream, list(self._streams), header.compression, header.table_at)
+
+    def _found(
+        self, finder: Finder, window: Window, counts: Counts
+    ) -> Iterator[Batch | int | None]:
+        """Yield what holds events, and None where there is no more of it for now, or at all.
+
+        That is small packets, or the size of a large one, which then is the window's beginning and
+        is to be gone over by whoever takes it.
+        """
+        while True:
+            seen = window.file.size() if self.follow else 0
+            if window.have(self.least_bytes):
+                length, batches = finder.find(window)
+                yield from batches
+                if length:
+                    window.passes(length)
+                    continue
+                try:
+                    head = self.frame(window.data, window.at)
+                except RecordingError:
+                    # What is ahead of it is true, and given on.
+                    yield None
+                    raise
+                if head is None:
+                    yield None
                     return
+                stream, size = head[0], HEAD + head[1]
+                if not finder.takes(stream):
+                    if window.passes(size):
+                        continue
+                elif finder.is_large(size):
+                    if finder.large.whole(window, size):
+                        yield size
+                        continue
+                elif window.have(size):
+                    continue
+            yield None
+            if not self.waits(window, seen, counts):
+                return
 
     def unpacker(self) -> Callable[[memoryview], Buffer]:
         """Return what decompresses the packets of one reading; it raises PacketError."""

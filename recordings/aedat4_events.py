@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from pipeline.errors import PacketError
 from pipeline.packets import Buffer
 from recordings import evts
-from recordings.aedat4_blocks import Block, Put
+from recordings.aedat4_blocks import HEAD, LARGE, Large
 from recordings.aedat_kernels import gather, scan
-from recordings.decoder import BLOCK_EVENTS
 from recordings.inflate import Inflater
 from recordings.lz4_frames import Lz4Frames, available
 from recordings.packets import PACKET_BYTES, Window
@@ -23,10 +22,6 @@ _JOINED = 1 << 15
 """So many bytes of decompressed packets are joined; more is looked at packet by packet."""
 
 _ROOM = 1 << 18
-_LARGE = 1 << 15
-
-HEAD = 8
-"""The bytes of a packet's head."""
 
 
 class Batch(NamedTuple):
@@ -45,10 +40,6 @@ class Batch(NamedTuple):
     sizes: NDArray[np.int64]
     errors: dict[int, PacketError]
 
-    def batches(self) -> Iterator[Batch]:
-        """Return itself."""
-        return iter((self,))
-
     def place(self, k: int) -> int:
         """Return where in the file the ``k``-th packet begins, or where the last one ends."""
         return self.at[k] if k < len(self.at) else self.end[-1]
@@ -59,70 +50,40 @@ class Batch(NamedTuple):
         return n, k, into
 
 
-class Large:
-    """A large packet of events; ``behind`` is where in the file it ends."""
-
-    def __init__(self, finder: Finder, window: Window, size: int) -> None:
-        self.behind = window.at + size
-        self._finder, self._window, self._size = finder, window, size
-        self._packet: NDArray[np.uint8] | None = None
-
-    def fits(self, n: int) -> bool:
-        """Tell whether its events may be expected to fit behind ``n`` others in a block."""
-        return 16 * n + self._finder.plain_size(self._size) <= 16 * BLOCK_EVENTS
-
-    def place(self, block: Block, n: int) -> int | None:
-        """Put its events behind ``n`` others; return how many there are then, None: not so."""
-        if self._packet is None:
-            try:
-                put = self._finder.putter(self._window, self._size)
-                placed, self._packet = block.place(put, n)
-                return placed
-            except PacketError:
-                # What is wrong comes out where it is taken like any other.
-                return None
-        return None
-
-    def batches(self) -> Iterator[Batch]:
-        """Return it as any other packet."""
-        if self._packet is not None:
-            return iter((_alone(self._window, self._size, self._packet),))
-        self._window.have(self._size)
-        return self._finder.one(self._window, self._size)
-
-
 class Finder:
     """Finds the packets of one stream of events.
 
     stream       its number
     streams      those of all there are
     compression  a number of ``evts.COMPRESSIONS``
+    table_at     where in the file the table of packets is
+    large        places large packets, where it can
     """
 
-    def __init__(self, stream: int, streams: list[int], compression: int) -> None:
-        self._stream = stream
+    def __init__(self, stream: int, streams: list[int], compression: int, table_at: int) -> None:
+        self._stream, self._table_at = stream, table_at
         self._streams = np.array(streams, np.int64)
         self._starts, self._sizes = np.empty((2, _MOST), np.int64)
         self._plain_starts, self._plain_sizes = np.empty((2, _MOST), np.int64)
         self._unpack = Inflater(compression)
         self._plain = compression == evts.NONE
-        self._latest = 0
         self._frames: Lz4Frames | None = None
         if compression in (evts.LZ4, evts.LZ4_HIGH) and available:
             self._frames = Lz4Frames()
             self._room = np.empty(_ROOM, np.uint8)
-        self._large = _LARGE if self._plain or self._frames else PACKET_BYTES + 1
+        self.large = Large(stream, table_at, self._frames)
+        self._least = LARGE if self._plain or self._frames else PACKET_BYTES + 1
 
-    def find(self, window: Window, end: int) -> tuple[int, Iterator[Batch]]:
-        """Look at the whole packets at the beginning of a window, up to byte ``end`` of the file.
+    def find(self, window: Window) -> tuple[int, Iterator[Batch]]:
+        """Look at the whole packets at the beginning of a window, up to a large one of events.
 
         Returns how many bytes they are, and those that hold events.
         """
         raw = window.room[window.begin : window.begin + len(window.data)]
         starts, sizes = self._starts, self._sizes
-        before = end - window.at
+        before = self._table_at - window.at
         n, length = scan(
-            raw, before, self._stream, self._large, self._streams, PACKET_BYTES, starts, sizes
+            raw, before, self._stream, self._least, self._streams, PACKET_BYTES, starts, sizes
         )
         if not n:
             return length, iter(())
@@ -135,46 +96,25 @@ class Finder:
             return length, self._lz4(window, begins, lengths, self._frames)
         return length, self._others(window, begins, lengths)
 
-    def large(self, window: Window, size: int) -> Large | None:
-        """Return the packet at the beginning of a window, ``size`` bytes with its head.
+    def takes(self, stream: int) -> bool:
+        """Tell whether it looks for packets of a stream."""
+        return stream == self._stream
 
-        None where it is no large one, or not whole.
-        """
-        if size - HEAD < self._large:
-            return None
-        there = window.file.size() - window.at >= size if self._plain else window.have(size)
-        return Large(self, window, size) if there else None
+    def is_large(self, size: int) -> bool:
+        """Tell whether a packet of ``size`` bytes, with its head, is one for ``large``."""
+        return size - HEAD >= self._least
 
-    def one(self, window: Window, size: int) -> Iterator[Batch]:
-        """Return the packet at the beginning of a window, which is there, as any other."""
-        if self._frames:
-            return self._lz4(window, [HEAD], [size - HEAD], self._frames)
-        raw = np.asarray(window.data[HEAD:size])
-        return iter((_alone(window, size, raw),))
-
-    def plain_size(self, size: int) -> int:
-        """Return how many bytes a packet of ``size`` may be when it is decompressed."""
-        return size if self._plain else self._latest
-
-    def putter(self, window: Window, size: int) -> Put:
-        """Return what puts the data of a packet of ``size`` bytes with its head into memory."""
-
-        def read(target: NDArray[np.uint8]) -> int | None:
-            rest = size - HEAD
-            if rest > len(target):
-                return None
-            there = np.asarray(window.data[HEAD:size])
-            target[: len(there)] = there
-            return len(there) + window.file.fill(target[len(there) : rest].data)
-
-        def unpack(target: NDArray[np.uint8]) -> int | None:
-            assert self._frames is not None
-            source = window.address + window.begin + HEAD
-            length = self._frames.into(source, size - HEAD, int(target.ctypes.data), len(target))
-            self._latest = length or self._latest
-            return length
-
-        return read if self._plain else unpack
+    def one(self, window: Window, size: int) -> Batch:
+        """Return the large packet at the beginning of a window as any other."""
+        packet = self.large.taken()
+        if packet is None:
+            window.have(size)
+            if self._frames:
+                return next(self._lz4(window, [HEAD], [size - HEAD], self._frames))
+            packet = np.asarray(window.data[HEAD:size])
+        sizes = np.array([len(packet)], np.int64)
+        at, end = [window.at], [window.at + size]
+        return Batch(at, end, packet, np.zeros(1, np.int64), sizes, {})
 
     def _lz4(
         self, window: Window, begins: list[int], lengths: list[int], frames: Lz4Frames
@@ -234,8 +174,3 @@ class Finder:
                 raw = np.asarray(memoryview(joined))
                 yield Batch(at, ends, raw, starts, sizes, errors)
                 at, ends, parts, errors, used = [], [], [], {}, 0
-
-
-def _alone(window: Window, size: int, raw: NDArray[np.uint8]) -> Batch:
-    sizes = np.array([len(raw)], np.int64)
-    return Batch([window.at], [window.at + size], raw, np.zeros(1, np.int64), sizes, {})
