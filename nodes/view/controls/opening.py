@@ -14,8 +14,6 @@ from PySide6 import QtCore, QtGui
 
 from nodes.view.controls.files import ask_what_to_open
 from pipeline.errors import RetinaError
-from recordings.folder import open_samples
-from recordings.opening import open_recording
 
 if TYPE_CHECKING:
     from nodes.view.window import Window
@@ -60,6 +58,10 @@ class Opener(QtCore.QObject):
         if not self._window.node.settings.opens:
             self._say(_WHY_NOT.format(path))
             return
+        # Loaded here: a window that opens nothing is there the sooner.
+        from recordings.folder import open_samples
+        from recordings.opening import open_recording
+
         try:
             if path.is_dir():
                 open_samples(str(path), None)

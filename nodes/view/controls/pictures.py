@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6 import QtCore, QtGui, QtSvg
+from PySide6 import QtCore, QtGui
 
 from pipeline.errors import RetinaError
 
@@ -86,6 +86,9 @@ def save_window(window: Window, path: Path) -> None:
     if _ending(path) == ".png":
         window.save(str(path))
         return
+    # Loaded here: a window that saves nothing is there the sooner.
+    from PySide6 import QtSvg
+
     buffer = QtCore.QBuffer()
     generator = QtSvg.QSvgGenerator()
     generator.setOutputDevice(buffer)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from nodes.view import theme
 from nodes.view.controls.files import ask_for_file, dated
 from nodes.view.controls.link import Link, number
-from nodes.view.controls.tap import Tap
 from pipeline.errors import RetinaError
 from pipeline.status import NodeStatus
+
+if TYPE_CHECKING:
+    from nodes.view.controls.tap import Tap
 
 Say = Callable[[str], None]
 
@@ -60,6 +63,9 @@ class Recorder(QtCore.QObject):
 
     def start(self, path: Path) -> None:
         """Record what comes in to ``path`` from now on."""
+        # Loaded here: a window that records nothing is there the sooner.
+        from nodes.view.controls.tap import Tap
+
         self.stop()
         try:
             self.tap = Tap(path)
