@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from pipeline.errors import PacketError
 from recordings.aedat_kernels import evts
 from recordings.decoder import BLOCK_EVENTS
+from recordings.inflate import ZstdFrames
 from recordings.lz4_frames import Lz4Frames
 from recordings.packets import PACKET_BYTES, Window
 
 HEAD = 8
 """The bytes of a packet's head."""
 
-LARGE = 1 << 15
+LARGE = 1 << 14
 """A packet of so many bytes in the file is a large one."""
 
 _FRONT = 64
@@ -47,7 +48,7 @@ class Large:
     frames    decompresses them; None: they are not compressed
     """
 
-    def __init__(self, stream: int, table_at: int, frames: Lz4Frames | None) -> None:
+    def __init__(self, stream: int, table_at: int, frames: Lz4Frames | ZstdFrames | None) -> None:
         self._stream, self._table_at, self._frames = stream, table_at, frames
         self._front = 48
         # What the last one took when decompressed is about what the next one takes.
@@ -119,9 +120,12 @@ class Large:
         """Put a packet's data into a block; return how many bytes they are, None: too many."""
         room = len(block.memory) - begin
         if self._frames is not None:
-            source = window.address + window.begin + HEAD
-            target = block.address + begin
-            length = self._frames.into(source, size - HEAD, target, room)
+            if isinstance(self._frames, Lz4Frames):
+                source = window.address + window.begin + HEAD
+                length = self._frames.into(source, size - HEAD, block.address + begin, room)
+            else:
+                target = block.memory[begin:].data
+                length = self._frames.into(window.data[HEAD:size], target)
             self._plain_size = length or self._plain_size
             return length
         rest = size - HEAD

@@ -13,7 +13,7 @@ from pipeline.packets import Buffer
 from recordings import evts
 from recordings.aedat4_blocks import HEAD, LARGE, Large
 from recordings.aedat_kernels import gather, scan
-from recordings.inflate import Inflater
+from recordings.inflate import Inflater, ZstdFrames
 from recordings.lz4_frames import Lz4Frames, available
 from recordings.packets import PACKET_BYTES, Window
 
@@ -71,8 +71,9 @@ class Finder:
         if compression in (evts.LZ4, evts.LZ4_HIGH) and available:
             self._frames = Lz4Frames()
             self._room = np.empty(_ROOM, np.uint8)
-        self.large = Large(stream, table_at, self._frames)
-        self._least = LARGE if self._plain or self._frames else PACKET_BYTES + 1
+        zstd = compression in (evts.ZSTD, evts.ZSTD_HIGH)
+        self.large = Large(stream, table_at, ZstdFrames() if zstd else self._frames)
+        self._least = LARGE if self._plain or zstd or self._frames else PACKET_BYTES + 1
 
     def find(self, window: Window) -> tuple[int, Iterator[Batch]]:
         """Look at the whole packets at the beginning of a window, up to a large one of events.
@@ -92,9 +93,7 @@ class Finder:
             at = [window.at - HEAD + begin for begin in begins]
             ends = [window.at + begin + size for begin, size in zip(begins, lengths, strict=True)]
             return length, iter((Batch(at, ends, raw, starts, sizes, {}),))
-        if self._frames:
-            return length, self._lz4(window, begins, lengths, self._frames)
-        return length, self._others(window, begins, lengths)
+        return length, self._unpacked(window, begins, lengths)
 
     def takes(self, stream: int) -> bool:
         """Tell whether it looks for packets of a stream."""
@@ -109,12 +108,17 @@ class Finder:
         packet = self.large.taken()
         if packet is None:
             window.have(size)
-            if self._frames:
-                return next(self._lz4(window, [HEAD], [size - HEAD], self._frames))
+            if not self._plain:
+                return next(self._unpacked(window, [HEAD], [size - HEAD]))
             packet = np.asarray(window.data[HEAD:size])
         sizes = np.array([len(packet)], np.int64)
         at, end = [window.at], [window.at + size]
         return Batch(at, end, packet, np.zeros(1, np.int64), sizes, {})
+
+    def _unpacked(self, window: Window, begins: list[int], lengths: list[int]) -> Iterator[Batch]:
+        if self._frames:
+            return self._lz4(window, begins, lengths, self._frames)
+        return self._others(window, begins, lengths)
 
     def _lz4(
         self, window: Window, begins: list[int], lengths: list[int], frames: Lz4Frames

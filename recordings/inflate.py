@@ -13,6 +13,27 @@ from recordings.packets import PACKET_BYTES
 _STEP = 1 << 16
 
 
+class ZstdFrames:
+    """Decompresses Zstandard frames into memory that is there."""
+
+    def __init__(self, limit: int = PACKET_BYTES) -> None:
+        self._context = zstandard.ZstdDecompressor(max_window_size=limit)
+
+    def into(self, data: memoryview, target: memoryview) -> int | None:
+        """Decompress ``data``; return how many bytes they are, None: they do not fit.
+
+        Raises PacketError.
+        """
+        try:
+            if zstandard.frame_content_size(data) > len(target):
+                return None
+            with self._context.stream_reader(data) as stream:
+                n: int = stream.readinto(target)
+                return None if stream.read(1) else n
+        except (ValueError, MemoryError, zstandard.ZstdError) as error:
+            raise PacketError(f"what cannot be decompressed ({error})") from None
+
+
 class Inflater:
     """Decompresses one packet after the other, none longer than ``limit`` bytes.
 
