@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import zmq
 from hypothesis import HealthCheck, settings
+from pytestqt.qtbot import QtBot
+
+from tests.waiting import BOUND_S
 
 # The first call of a kernel compiles, and the machine may be busy: neither is a slow test.
 settings.register_profile(
@@ -17,6 +21,14 @@ settings.register_profile(
 # The same examples every time: what fails there fails here, too.
 settings.register_profile("ci", settings.get_profile("house"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "house")
+
+
+@pytest.fixture
+def qtbot(qtbot: QtBot) -> QtBot:
+    """What drives the windows; it waits as long as all tests do."""
+    patient = partial(qtbot.waitUntil, timeout=int(1000 * BOUND_S))
+    qtbot.waitUntil = patient  # type: ignore[method-assign]
+    return qtbot
 
 
 @pytest.fixture

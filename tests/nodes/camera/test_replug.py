@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import socket
 import subprocess
@@ -20,7 +21,8 @@ from tests.nodes.camera.conftest import Desk
 
 
 def held() -> tuple[int, int]:
-    """Return how many descriptors and threads this process has."""
+    """Return how many descriptors and threads this process has, what is forgotten left out."""
+    gc.collect()
     return len(list(Path("/proc/self/fd").iterdir())), len(list(Path("/proc/self/task").iterdir()))
 
 

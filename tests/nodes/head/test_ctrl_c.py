@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from nodes.head.simulated import Board, Servos
-from tests.waiting import until
+from tests.waiting import BOUND_S, until
 
 PROGRAM = """
 import sys
@@ -22,8 +22,9 @@ from nodes.head.hobby import Hobby, HobbySettings
 
 kind, port = sys.argv[1:]
 limits = Limits()
-head = (Dynamixel(DynamixelSettings(port=port), limits) if kind == "dynamixel"
-        else Hobby(HobbySettings(port=port), limits))
+# The far end is a thread of a busy process: it may take its time.
+head = (Dynamixel(DynamixelSettings(port=port, answer_ms=1000), limits) if kind == "dynamixel"
+        else Hobby(HobbySettings(port=port, answer_ms=1000, watchdog_ms=10_000), limits))
 circle = lambda t: 8 * np.stack([np.sin(t / 1e5), 1 - np.cos(t / 1e5)], axis=1)
 try:
     with closing(Driver(head, limits, circle, 60_000_000).run()) as run:
@@ -45,7 +46,7 @@ def interrupted(kind: str, port: str, presses: int) -> None:
         for _ in range(presses):
             child.send_signal(signal.SIGINT)
         # Pressed again while Python ends, it ends it as any program.
-        assert child.wait(10) in ({130} if presses == 1 else {130, -signal.SIGINT})
+        assert child.wait(BOUND_S) in ({130} if presses == 1 else {130, -signal.SIGINT})
 
 
 @pytest.mark.parametrize("presses", [1, 3])
