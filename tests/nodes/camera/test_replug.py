@@ -132,7 +132,8 @@ def test_a_virtual_camera_over_the_network_is_unplugged(server: Server, times: i
     camera.wait = wait
     end, before = first.t_end, held()
     for n in range(1, times + 1):
-        assert sum(packet.size for packet in itertools.islice(stream, 300)) > 0
+        # A busy machine's server may be late: at most a minute, in packets of a millisecond.
+        assert any(packet.size for packet in itertools.islice(stream, 60_000))
         server.unplug()
         for packet in stream:
             assert packet.header.t_begin >= end
