@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -201,6 +202,7 @@ def keys(
     )
 
 
+@cache
 def _mount() -> None:
     """Add the commands of the rooms that need torch or the benchmarks, without importing them."""
     from models.cli import train_app

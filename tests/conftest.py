@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,8 @@ import zmq
 from hypothesis import HealthCheck, settings
 from pytestqt.qtbot import QtBot
 
+from pipeline.cli import main
+from tests.command import ROOT, Retina, Said
 from tests.waiting import BOUND_S
 
 # The first call of a kernel compiles, and the machine may be busy: neither is a slow test.
@@ -29,6 +32,21 @@ def qtbot(qtbot: QtBot) -> QtBot:
     patient = partial(qtbot.waitUntil, timeout=int(1000 * BOUND_S))
     qtbot.waitUntil = patient  # type: ignore[method-assign]
     return qtbot
+
+
+@pytest.fixture
+def retina_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Retina:
+    """The command within this process, for what starts none: a second sooner each time."""
+
+    def run(*words: str) -> Said:
+        capsys.readouterr()
+        monkeypatch.chdir(ROOT)
+        monkeypatch.setattr(sys, "argv", ["retina", *words])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Said(int(end.value.code or 0), *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -13,26 +12,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.command import ROOT, Retina, Said, one_line, retina
+
 SAMPLES = ROOT / "recordings" / "samples"
-Run = Callable[[Path], subprocess.CompletedProcess[str]]
-
-
-def retina(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline", *words],
-        capture_output=True, text=True, timeout=60, cwd=ROOT, env={**os.environ, **(env or {})},
-        check=False,
-    )  # fmt: skip
-
-
-def one_line(result: subprocess.CompletedProcess[str], status: int, *parts: str) -> None:
-    assert result.returncode == status, result.stderr
-    lines = result.stderr.strip().splitlines()
-    assert len(lines) == 1, result.stderr
-    assert "Traceback" not in result.stderr + result.stdout
-    for part in parts:
-        assert part in lines[0], lines[0]
+Run = Callable[[Path], Said]
 
 
 FAST = ("--headless", "--set", "source.pace=fast", "--set", "source.limit=1")
@@ -107,15 +90,15 @@ def test_a_missing_recording(tmp_path: Path, run_on: Run) -> None:
         (["nonsense"], ["expected KEY=VALUE"]),
     ],
 )
-def test_a_wrong_setting(changes: list[str], parts: list[str]) -> None:
+def test_a_wrong_setting(changes: list[str], parts: list[str], retina_here: Retina) -> None:
     words = [word for change in changes for word in ("--set", change)]
-    one_line(retina("run", "nmnist", "--headless", *words), 2, *parts)
+    one_line(retina_here("run", "nmnist", "--headless", *words), 2, *parts)
 
 
-def test_a_graph_with_a_typo(tmp_path: Path) -> None:
+def test_a_graph_with_a_typo(tmp_path: Path, retina_here: Retina) -> None:
     graph = tmp_path / "typo.toml"
     graph.write_text('edges = [{ from = "source", to = "bin" }]\n[nodes.source]\n[nodes.bins]\n')
-    result = retina("graph", "check", str(graph))
+    result = retina_here("graph", "check", str(graph))
     one_line(result, 2, "typo.toml", "to = 'bin'", "did you mean 'bins'?")
 
 
@@ -128,10 +111,10 @@ def test_a_missing_model(short: str) -> None:
     one_line(result, 1, "infer:", "none.safetensors")
 
 
-def test_a_foreign_model(tmp_path: Path) -> None:
+def test_a_foreign_model(tmp_path: Path, retina_here: Retina) -> None:
     file = tmp_path / "foreign.safetensors"
     file.write_bytes(b"\x10" + bytes(50))
-    one_line(retina("evaluate", str(file), str(SAMPLES)), 1, "foreign.safetensors")
+    one_line(retina_here("evaluate", str(file), str(SAMPLES)), 1, "foreign.safetensors")
 
 
 def test_cuda_where_there_is_none(short: str) -> None:
@@ -161,12 +144,14 @@ def test_a_port_in_use() -> None:
         )
 
 
-def test_tcp_beyond_this_host_needs_keys() -> None:
-    one_line(retina("node", "source", "--out", "tcp://0.0.0.0:5555"), 1, "retina keys", "insecure")
+def test_tcp_beyond_this_host_needs_keys(retina_here: Retina) -> None:
+    one_line(
+        retina_here("node", "source", "--out", "tcp://0.0.0.0:5555"), 1, "retina keys", "insecure"
+    )
 
 
-def test_a_node_without_inputs() -> None:
-    one_line(retina("node", "bins"), 2, "--in ENDPOINT")
+def test_a_node_without_inputs(retina_here: Retina) -> None:
+    one_line(retina_here("node", "bins"), 2, "--in ENDPOINT")
 
 
 def test_a_wrong_command_and_a_wrong_option() -> None:
@@ -182,11 +167,11 @@ def test_debug_shows_the_traceback() -> None:
     assert "Traceback" in result.stderr
 
 
-def test_keys_are_made_once(tmp_path: Path) -> None:
-    assert retina("keys", str(tmp_path / "k")).returncode == 0
+def test_keys_are_made_once(tmp_path: Path, retina_here: Retina) -> None:
+    assert retina_here("keys", str(tmp_path / "k")).returncode == 0
     secret = tmp_path / "k" / "server.key_secret"
     assert secret.stat().st_mode & 0o077 == 0
-    one_line(retina("keys", str(tmp_path / "k")), 1, "not overwritten")
+    one_line(retina_here("keys", str(tmp_path / "k")), 1, "not overwritten")
 
 
 def test_report_on_standard_output_is_json_alone() -> None:
@@ -234,9 +219,9 @@ def test_nodes_of_two_commands_over_tcp(tmp_path: Path) -> None:
     assert source.returncode == 0, err
 
 
-def test_kinds_and_settings_are_listed() -> None:
-    kinds = retina("graph", "kinds")
+def test_kinds_and_settings_are_listed(retina_here: Retina) -> None:
+    kinds = retina_here("graph", "kinds")
     assert kinds.returncode == 0, kinds.stderr
     for kind in ("source", "bins", "infer", "reconstruct", "log", "view"):
         assert kind in kinds.stdout
-    assert "bin_us" in retina("graph", "kinds", "bins").stdout
+    assert "bin_us" in retina_here("graph", "kinds", "bins").stdout

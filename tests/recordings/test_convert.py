@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +14,12 @@ from recordings.convert import Cut, convert
 from recordings.folder import open_samples
 from recordings.opening import open_recording
 from recordings.writing import WRITABLE, create_recording
-from tests.recordings.written import ROOT, known_stream, name_of
+from tests.command import ROOT, Retina, retina
+from tests.recordings.written import known_stream, name_of
 from tests.strategies import random_events
 
 DATA = ROOT.parent / "shared" / "data" / "recordings"
 SAMPLE = ROOT / "recordings" / "samples" / "Test" / "5" / "00009.bin"
-
-
-def retina(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline", "convert", *words],
-        capture_output=True, text=True, timeout=100, cwd=ROOT, check=False,
-    )  # fmt: skip
 
 
 def read(path: Path) -> Events:
@@ -206,7 +198,7 @@ def test_what_cannot_be_is_refused(source: Path, tmp_path: Path) -> None:
 def test_the_command(source: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.es"
     done = retina(
-        str(source), str(path), "--begin", "0.5", "--end", "1", "--crop", "10,20,100,50",
+        "convert", str(source), str(path), "--begin", "0.5", "--end", "1", "--crop", "10,20,100,50",
         "--polarity", "on",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -218,7 +210,7 @@ def test_the_command(source: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_converts_a_folder(tmp_path: Path) -> None:
-    done = retina("samples", str(tmp_path / "out"), "--format", "aedat4")
+    done = retina("convert", "samples", str(tmp_path / "out"), "--format", "aedat4")
     assert done.returncode == 0, done.stderr
     samples = open_samples("samples")
     files = sorted((tmp_path / "out").rglob("*.aedat4"))
@@ -246,10 +238,15 @@ def test_the_command_converts_a_folder(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_line(
-    source: Path, tmp_path: Path, words: list[str], status: int, why: str
+    source: Path,
+    tmp_path: Path,
+    retina_here: Retina,
+    words: list[str],
+    status: int,
+    why: str,
 ) -> None:
     (tmp_path / "there.es").write_bytes(b"precious")
-    done = retina(*(word.format(tmp_path) for word in words))
+    done = retina_here("convert", *(word.format(tmp_path) for word in words))
     assert done.returncode == status, done.stderr
     assert done.stderr.count("\n") == 1
     assert why in done.stderr

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +16,10 @@ from pipeline.events import Events
 from recordings.cli import described
 from recordings.info import COLUMNS, Info, look, plot
 from recordings.writing import create_recording
-from tests.recordings.written import ROOT
+from tests.command import ROOT, Retina, retina
 from tests.strategies import events_of, random_events
 
 DATA = ROOT.parent / "shared" / "data" / "recordings"
-
-
-def retina(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline", *words],
-        capture_output=True, text=True, timeout=100, cwd=ROOT, check=False,
-    )  # fmt: skip
 
 
 def written(path: Path, events: Events, width: int = 60, height: int = 40) -> Path:
@@ -160,11 +151,11 @@ def test_the_command_draws_the_rate(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["none.aedat4", "folder", "empty.bin", "broken.aedat4"])
-def test_a_mistake_is_one_line(name: str, tmp_path: Path) -> None:
+def test_a_mistake_is_one_line(name: str, tmp_path: Path, retina_here: Retina) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "empty.bin").touch()
     (tmp_path / "broken.aedat4").write_bytes(b"#!AER-DAT4.0\r\n\xff\xff\xff\xff")
-    done = retina("info", str(tmp_path / name))
+    done = retina_here("info", str(tmp_path / name))
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert str(tmp_path / name) in done.stderr
