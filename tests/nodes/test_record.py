@@ -21,7 +21,8 @@ from pipeline.status import NodeStatus, SettingStatus
 from pipeline.tuning import tune
 from recordings.opening import open_recording
 from recordings.writing import WRITABLE
-from tests.recordings.written import known_stream, name_of
+from tests.recordings.known import known_stream
+from tests.recordings.written import name_of
 from tests.strategies import event_packet, events_of
 
 STEP = 10_000

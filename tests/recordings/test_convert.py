@@ -15,7 +15,8 @@ from recordings.folder import open_samples
 from recordings.opening import open_recording
 from recordings.writing import WRITABLE, create_recording
 from tests.command import ROOT, Retina, retina
-from tests.recordings.written import known_stream, name_of
+from tests.recordings.known import known_stream
+from tests.recordings.written import name_of
 from tests.strategies import random_events
 
 DATA = ROOT.parent / "shared" / "data" / "recordings"

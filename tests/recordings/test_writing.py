@@ -17,7 +17,8 @@ from pipeline.events import Events, pack
 from recordings.opening import open_recording
 from recordings.write_npz import combined
 from recordings.writing import PACKET_EVENTS, WRITABLE, create_recording, format_of
-from tests.recordings.written import IDS, VARIANTS, known_stream, name_of, sizes, streams
+from tests.recordings.known import known_stream
+from tests.recordings.written import IDS, VARIANTS, name_of, sizes, streams
 from tests.strategies import events_of, random_events
 
 SIZELESS = ("nmnist", "npy")

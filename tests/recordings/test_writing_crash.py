@@ -15,7 +15,8 @@ from pipeline.errors import RecordingError
 from recordings.opening import open_recording
 from recordings.write_file import OutFile
 from recordings.writing import WRITABLE, create_recording
-from tests.recordings.written import ROOT, known_stream, name_of, writing
+from tests.recordings.known import known_stream
+from tests.recordings.written import ROOT, name_of, writing
 
 PACKET = 10_000
 

@@ -14,7 +14,7 @@ CODE = """
 import resource, sys
 sys.path.insert(0, {root!r})
 from recordings.writing import create_recording
-from tests.recordings.written import known_stream
+from tests.recordings.known import known_stream
 
 part = known_stream(500_000)
 step = int(part["t"][-1]) + 1

@@ -14,7 +14,7 @@ from pipeline.events import Events
 from recordings.opening import open_recording
 from recordings.write_aedat4 import Aedat4Writer
 from recordings.writing import PACKET_EVENTS, create_recording
-from tests.recordings.written import known_stream
+from tests.recordings.known import known_stream
 
 N = PACKET_EVENTS + 4321
 DATA = Path(__file__).parents[3] / "shared" / "data" / "recordings"

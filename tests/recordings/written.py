@@ -64,21 +64,11 @@ def sizes(format_: str) -> st.SearchStrategy[tuple[int, int]]:
     return st.tuples(side, side)
 
 
-def known_stream(n: int, width: int = 200, height: int = 180) -> Events:
-    """Return the first ``n`` events of a stream that is always the same, about 1 event/µs.
-
-    It looks random, so that no compression makes it very small.
-    """
-    i = np.arange(n)
-    mixed = (i * 2654435761) % 2**32
-    return events_of(i + i // 7, (mixed >> 9) % width, (mixed >> 17) % height, mixed >> 31)
-
-
 WRITER = """
 import sys
 sys.path.insert(0, {root!r})
 from recordings.writing import create_recording
-from tests.recordings.written import known_stream
+from tests.recordings.known import known_stream
 
 events = known_stream(2_000_000)
 options = {options!r}
