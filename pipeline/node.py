@@ -55,6 +55,8 @@ class Node:
     needs_display: ClassVar[bool] = False
     main_thread: ClassVar[Callable[[Any, threading.Event], None] | None] = None
     """A kind that owns the main thread (a window) defines ``main_thread(self, stop)``."""
+    leisure_ms: ClassVar[int] = 0
+    """So long what has come may wait for more, to be taken at once: each waking costs."""
     live: ClassVar[frozenset[str]] = frozenset()
     """The settings that may be changed while the node runs."""
     actions: ClassVar[dict[str, str]] = {}

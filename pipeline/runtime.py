@@ -278,6 +278,8 @@ class Runner:
                 poller.unregister(inlet.socket)
                 inlet.close()
         if open_inlets:
+            if self.node.leisure_ms:
+                self.control.stop.wait(self.node.leisure_ms / 1000)
             # A busy stream goes on at once: it is not worth a word to the producer.
             ready = poller.poll(_BREATH_MS)
             if not ready:

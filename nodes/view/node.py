@@ -126,6 +126,7 @@ class View(Node):
         ActivityPacket,
     )
     needs_display = True
+    leisure_ms = 4
     live = frozenset({"mode", "fade_ms", "span_ms", "last_n"})
     settings: ViewSettings
 

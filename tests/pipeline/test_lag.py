@@ -13,10 +13,16 @@ from pipeline.channel import Inlet, Outlet
 from pipeline.clock import DrivenClock
 from pipeline.packets import KINDS
 from pipeline.runtime import Control, Runner
-from tests.pipeline.ends import BOUND_S, Wire, counts, exact, numbered, until
+from tests.pipeline.ends import BOUND_S, Taker, Wire, counts, exact, numbered, until
 
 MS = 1_000_000
 ALL = [kind.code for kind in KINDS]
+
+
+def both(taker: Taker, outlet: Outlet) -> None:
+    """Let both ends do what there is to do."""
+    taker.take()
+    outlet.service(1)
 
 
 def test_to_who_does_not_take_no_more_is_sent_than_20_ms_bring(wire: Wire, ipc: str) -> None:
@@ -34,9 +40,9 @@ def test_to_who_does_not_take_no_more_is_sent_than_20_ms_bring(wire: Wire, ipc: 
     assert counts(edge.board) == (200, 0, 177)
     # When it takes again, the newest follow at once upon what it had.
     outlet.flush()
-    until(lambda: len(taker.seqs) == 23, lambda: (taker.take(), outlet.service(1)))
+    until(lambda: len(taker.seqs) == 23, lambda: both(taker, outlet))
     assert taker.seqs == [*range(20), 197, 198, 199]
-    until(lambda: not edge.undelivered, lambda: (taker.take(), outlet.service(1)))
+    until(lambda: not edge.undelivered, lambda: both(taker, outlet))
     exact(edge.board)
 
 
@@ -53,7 +59,7 @@ def test_however_long_a_packet_takes_the_next_one_is_there(wire: Wire, ipc: str)
     # One that is worked on and one to go on with, then the newest of all.
     assert len(edge.under_way) == 2
     outlet.flush()
-    until(lambda: len(taker.seqs) == 3, lambda: (taker.take(), outlet.service(1)))
+    until(lambda: len(taker.seqs) == 3, lambda: both(taker, outlet))
     assert taker.seqs == [0, 1, 4]
 
 
@@ -131,3 +137,42 @@ def test_what_came_of_slow_packets_is_not_kept_back(
     # Acknowledged in so large parts, but for the first ones.
     assert node.before[-1] == 48 - (48 % at_once or at_once)
     assert sorted(set(node.before)) == list(range(0, 48, at_once))
+
+
+class Spell(threading.Event):
+    """What a runner waits on: whenever it has taken everything, five packets come, four times."""
+
+    def __init__(self, node: Slow, outlet: Outlet) -> None:
+        super().__init__()
+        self.node, self.outlet = node, outlet
+        self.waits: set[float | None] = set()
+        self.had: list[int] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Let packets come instead of time passing."""
+        self.waits.add(timeout)
+        if len(self.node.before) == 5 * len(self.had):
+            self.had.append(len(self.node.before))
+            for k in range(5):
+                self.outlet.send(numbered(5 * len(self.had) + k))
+            self.outlet.flush()
+        if len(self.had) == 5:
+            self.set()
+        return self.is_set()
+
+
+def test_who_has_leisure_takes_several_packets_each_time_it_wakes(wire: Wire, ipc: str) -> None:
+    outlet, at = wire.outlet(ipc)
+    outlet.expect("c", "lossless", 8, ALL)
+    board, control, clock = Board(), Control(), DrivenClock()
+    node = Slow(clock, 0)
+    node.leisure_ms = 4  # type: ignore[misc]
+    spell = control.stop = Spell(node, outlet)
+    inlet = node.inlet = Inlet("c", "p", at, wire.context(), board=board, clock=clock)
+    wire.ends.append(inlet)
+    until(lambda: outlet.has_consumer, lambda: outlet.service(5))
+    Runner(node, [inlet], None, board, control, clock=clock).run()
+    assert spell.waits == {0.004}
+    assert spell.had == [0, 5, 10, 15, 20]
+    # What came together is acknowledged together.
+    assert node.before == [5 * (k // 5) for k in range(20)]
