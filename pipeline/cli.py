@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from functools import cache
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -202,32 +203,49 @@ def keys(
     )
 
 
-@cache
-def _mount() -> None:
-    """Add the commands of the rooms that need torch or the benchmarks, without importing them."""
-    from models.cli import train_app
-    from models.evaluate_cli import evaluate
-    from models.models_cli import models_app
-    from models.simulate_cli import simulate
-    from nodes.camera.cli import devices, virtual_camera
-    from nodes.doctor.cli import doctor
-    from nodes.plot_cli import plot_app
-    from nodes.record_cli import record
-    from nodes.view_cli import view
-    from recordings.cli import convert, info
+_ROOMS = {
+    "train": "models.cli:train_app",
+    "evaluate": "models.evaluate_cli:evaluate",
+    "simulate": "models.simulate_cli:simulate",
+    "models": "models.models_cli:models_app",
+    "devices": "nodes.camera.cli:devices",
+    "virtual-camera": "nodes.camera.cli:virtual_camera",
+    "doctor": "nodes.doctor.cli:doctor",
+    "info": "recordings.cli:info",
+    "convert": "recordings.cli:convert",
+    "record": "nodes.record_cli:record",
+    "view": "nodes.view_cli:view",
+    "plot": "nodes.plot_cli:plot_app",
+}
+"""The commands of the other rooms."""
 
-    app.add_typer(train_app, name="train", help="Train a model.")
-    app.command()(evaluate)
-    app.command()(simulate)
-    app.add_typer(models_app, name="models")
-    app.command()(devices)
-    app.command("virtual-camera")(virtual_camera)
-    app.command()(doctor)
-    app.command()(info)
-    app.command()(convert)
-    app.command()(record)
-    app.command()(view)
-    app.add_typer(plot_app, name="plot")
+
+def _mount(words: Sequence[str]) -> None:
+    """Add the command that ``words`` name, or all where they name none that there is.
+
+    Only what is asked for is imported: a window is to be there soon.
+    """
+    named = next((word for word in words if not word.startswith("-")), "")
+    if named not in _names():
+        for name in (
+            [named] if named in _ROOMS else [room for room in _ROOMS if room not in _names()]
+        ):
+            _add(name)
+
+
+def _names() -> set[str]:
+    """Return the commands that there are."""
+    commands = {c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands}
+    return commands | {str(group.name) for group in app.registered_groups}
+
+
+def _add(name: str) -> None:
+    module, _, attribute = _ROOMS[name].partition(":")
+    found = getattr(import_module(module), attribute)
+    if isinstance(found, typer.Typer):
+        app.add_typer(found, name=name)
+    else:
+        app.command(name)(found)
 
 
 @app.command()
@@ -249,7 +267,7 @@ def main() -> None:
     if os.environ.get("RETINA_DEBUG") or "--debug" in sys.argv:
         os.environ["RETINA_DEBUG"] = "1"
     try:
-        _mount()
+        _mount(sys.argv[1:])
         app()
     except RetinaError as error:
         if os.environ.get("RETINA_DEBUG"):

@@ -43,6 +43,8 @@ _READY_S = 30.0
 _DRAIN_S = 15.0
 _STOP_S = 5.0
 _TICK_S = 0.1
+_SHORT_TICK_S = 0.01
+"""As long as nodes start: whoever looks at a window waits for them."""
 
 
 @dataclass
@@ -131,7 +133,7 @@ class Launcher:
     def _watch(self) -> None:
         begun = time.monotonic()
         while not all(child.ended for child in self.children):
-            self._listen(_TICK_S)
+            self._listen(_TICK_S if self._went else _SHORT_TICK_S)
             now = time.monotonic()
             for child in self.children:
                 self._look_at(child, now)
