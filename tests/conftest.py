@@ -32,6 +32,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of the test's own; its path is short, as that of a socket has to be."""
+    return tmp_path_factory.mktemp("t")
+
+
+@pytest.fixture
 def qtbot(qtbot: QtBot) -> QtBot:
     """What drives the windows; it waits as long as all tests do."""
     patient = partial(qtbot.waitUntil, timeout=int(1000 * BOUND_S))
