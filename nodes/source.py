@@ -51,6 +51,11 @@ class Source(SourceNode):
         assert isinstance(settings, SourceSettings)
         return live_class(settings) or cls
 
+    @classmethod
+    def prepare(cls) -> None:
+        """Compile what events are packed with."""
+        pack(empty_events(1), 0)
+
     def open(self) -> None:
         """Find the recordings; raises RecordingError where there are none."""
         settings = self.settings
@@ -66,7 +71,7 @@ class Source(SourceNode):
         self._t = self._offset_us = self._position_us = 0
         self.retuned({"pace", "paused", "roi"})
         # The first call compiles: that belongs to the start, not to the first packet's pace.
-        pack(empty_events(1), 0)
+        self.prepare()
         if not settings.follow and self.cursor < len(self._samples):
             self._enter(self._samples[self.cursor])
 

@@ -164,8 +164,12 @@ def _attach(
     source: str | None, changes: list[str], mode: str | None, keys: str | None, insecure: bool
 ) -> None:
     """Watch a pipeline that runs, as a guest whose packets are dropped where it is slow."""
+    from pipeline import spares
     from pipeline.commands import run_node
     from pipeline.errors import SettingError
+
+    # The window is this process's own.
+    spares.dismiss()
 
     addresses = [source] if source is not None else _running()
     own = []

@@ -8,7 +8,6 @@ import selectors
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import IO
 
 import msgspec
 
+from pipeline import spares
 from pipeline.board import Board, NodeSlot, State
 from pipeline.channel.endpoints import run_directory
 from pipeline.errors import NodeFailed, RetinaError
@@ -106,6 +106,7 @@ class Launcher:
                     self.boards[name] = Board(board_path(self.directory, name))
                 for child in self.children:
                     self._spawn(child)
+                spares.dismiss()
                 self._watch()
             report = make_report(self.graph, self.directory, self.boards, self._restarts())
         finally:
@@ -240,13 +241,7 @@ class Launcher:
     def _spawn(self, child: Child) -> None:
         child.due_s = None
         child.started_s = time.monotonic()
-        child.process = process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            process_group=0,
-        )
+        child.process = process = spares.take(part.kind for part in child.parts)
         for stream in (process.stdout, process.stderr):
             assert stream is not None
             os.set_blocking(stream.fileno(), False)

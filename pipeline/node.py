@@ -97,6 +97,13 @@ class Node:
         """Return the class that runs with these settings: a kind may have several."""
         return cls
 
+    @classmethod
+    def prepare(cls) -> None:
+        """Import and compile what ``open`` and ``main_thread`` will need, before there is a node.
+
+        Called in the main thread of a process that nobody waits for yet; may raise RetinaError.
+        """
+
     def open(self) -> None:
         """Acquire what the node needs (a model, a file, a window); raise RetinaError if amiss."""
 

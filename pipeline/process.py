@@ -3,6 +3,7 @@
 Started as ``python -m pipeline.process``; its first line of standard input is the Assignment as
 JSON, further lines are the launcher's orders (``go``, ``drain``, ``alone``, ``stop``). When
 standard input ends, the launcher is gone: the process then stops and removes the run's directory.
+Kinds named as arguments are imported before an Assignment comes (``pipeline.spares``).
 """
 
 from __future__ import annotations
@@ -279,6 +280,10 @@ def main() -> None:
     """Run the assignment that comes on standard input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
+    for kind in sys.argv[1:]:
+        # What is amiss is told when it is asked for.
+        with contextlib.suppress(ImportError, RetinaError):
+            find(kind, "").prepare()
     line = sys.stdin.buffer.readline()
     if not line:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -143,6 +144,13 @@ class View(Node):
         self._first_ns: int | None = None
         self._shot = False
         self._watcher: Callable[[EventPacket], None] | None = None
+
+    @classmethod
+    def prepare(cls) -> None:
+        """Load Qt and what is painted with."""
+        import_module("nodes.view.qt")
+        import_module("nodes.view.window")
+        Scene().warm_up()
 
     def open(self) -> None:
         """Make sure that a window can be shown; raises DeviceError or SettingError."""
