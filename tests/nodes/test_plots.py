@@ -20,7 +20,7 @@ from models.training.trainer import Epoch
 from nodes.plots import figures
 from nodes.plots.drawing import draw
 from nodes.plots.figures import plot_events, plot_raster, plot_reconstructions, plot_training
-from nodes.plots.paper import check, figure
+from nodes.plots.paper import OFF, ON, check, figure
 from nodes.plots.rows import rows_of
 from nodes.view.snapshot import snapshot
 from pipeline.errors import DeviceError, ModelError, RecordingError, RetinaError, UsageError
@@ -84,8 +84,8 @@ def test_events_are_red_and_blue(
 ) -> None:
     out = tmp_path / "events.png"
     assert plot_events(dots, out, at_us, span_us) == n
-    assert (coloured(out, figures.ON) > 100) == on
-    assert (coloured(out, figures.OFF) > 100) == off
+    assert (coloured(out, ON) > 100) == on
+    assert (coloured(out, OFF) > 100) == off
 
 
 def test_a_time_without_events_is_told(dots: Path, tmp_path: Path) -> None:

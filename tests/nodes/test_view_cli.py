@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -198,6 +199,11 @@ def running(folder: Path, runtime: Path) -> Iterator[subprocess.Popen[str]]:
             process.communicate(timeout=60)
 
 
+def seen(viewer: subprocess.Popen[str], path: Path) -> bool:
+    """Whether a viewer has saved its picture, or ended."""
+    return viewer.poll() is not None or path.exists()
+
+
 @pytest.mark.timeout(300)
 def test_it_attaches_to_what_runs_and_leaves_it_running(runtime: Path, tmp_path: Path) -> None:
     picture, one = tmp_path / "all.png", tmp_path / "one.png"
@@ -209,7 +215,7 @@ def test_it_attaches_to_what_runs_and_leaves_it_running(runtime: Path, tmp_path:
                 [sys.executable, "-m", "pipeline", "view", *words, *shoot, "--mode", "count"],
                 env=environment(runtime), stderr=subprocess.PIPE, text=True,
             )  # fmt: skip
-            until(lambda v=viewer, p=path: v.poll() is not None or p.exists())
+            until(partial(seen, viewer, path))
             viewer.send_signal(signal.SIGTERM)
             said = viewer.communicate(timeout=60)[1]
             assert (viewer.returncode, said) == (0, "")

@@ -13,7 +13,8 @@ from pipeline.channel import Inlet, Outlet
 from pipeline.clock import DrivenClock
 from pipeline.packets import KINDS
 from pipeline.runtime import Control, Runner
-from tests.pipeline.ends import BOUND_S, Taker, Wire, counts, exact, numbered, until
+from tests.pipeline.ends import Taker, Wire, counts, exact, numbered
+from tests.waiting import BOUND_S, until
 
 MS = 1_000_000
 ALL = [kind.code for kind in KINDS]
