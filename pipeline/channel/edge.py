@@ -14,6 +14,8 @@ from pipeline.channel.protocol import Grant, Hello, Policy
 _SENT_PACKETS = int(EdgeSlot.SENT_PACKETS)
 _SENT_EVENTS = int(EdgeSlot.SENT_EVENTS)
 _SENT_T = int(EdgeSlot.SENT_T)
+_DROPPED_PACKETS = int(EdgeSlot.DROPPED_PACKETS)
+_DROPPED_EVENTS = int(EdgeSlot.DROPPED_EVENTS)
 
 _BATCH = 1 << 16
 """Small packets go together in messages of about this size in bytes, where they come fast."""
@@ -118,8 +120,9 @@ class Edge:
 
     def drop(self, events: int) -> None:
         """Count a packet as dropped on this edge."""
-        self.board.add(EdgeSlot.DROPPED_EVENTS, events)
-        self.board.add(EdgeSlot.DROPPED_PACKETS, 1)
+        cells, base = self.board.cells, self.board.base
+        cells[base + _DROPPED_EVENTS] += events
+        cells[base + _DROPPED_PACKETS] += 1
 
     def ready(self, now_ns: int) -> bool:
         """Whether a ``latest`` consumer is to have another packet at ``now_ns``.
@@ -128,7 +131,7 @@ class Edge:
         than keeps it busy, so that what it gets next is new.
         """
         pushed = self._pushed_ns
-        return self.credit > 0 and (len(pushed) < 2 or now_ns - pushed[0] < _LAG_NS)
+        return (len(pushed) < 2 or now_ns - pushed[0] < _LAG_NS) and self.credit > 0
 
     def push_latest(self, socket: zmq.Socket[bytes], frames: Frames, now_ns: int) -> None:
         """Put a packet under way to a ``latest`` consumer."""

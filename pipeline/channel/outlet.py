@@ -188,12 +188,16 @@ class Outlet:
                 frames = (encode_packet(packet), events, packet.header.t_begin)
             if edge.policy == "lossless":
                 done = self._wait_for_credit(edge) and done
-            elif edge.credit <= 0:
-                self._glance()
+            else:
+                now = self._clock.now_ns()
+                if now >= self._glance_due_ns and not edge.ready(now):
+                    # It may be stopped: it is listened for now and then.
+                    self._glance_due_ns = now + _GLANCE_NS
+                    self.service(0)
             # Counted only now: whatever counts as sent is held by the edge or on its way.
             edge.count_sent(events, t_end)
             if edge.policy == "latest" and not edge.left:
-                self._send_latest(edge, frames)
+                self._send_latest(edge, frames, now)
             elif edge.credit > 0:
                 edge.push(self.socket, frames)
             else:
@@ -208,25 +212,17 @@ class Outlet:
             self.service(_WAIT_MS)
         return True
 
-    def _glance(self) -> None:
-        """Hear what consumers say, unless that was done a moment ago: one may be stopped."""
-        now = self._clock.now_ns()
-        if now >= self._glance_due_ns:
-            self._glance_due_ns = now + _GLANCE_NS
-            self.service(0)
-
-    def _send_latest(self, edge: Edge, frames: Frames) -> None:
+    def _send_latest(self, edge: Edge, frames: Frames, now_ns: int) -> None:
         waiting = edge.waiting
         waiting.append(frames)
-        self._forward(edge)
+        self._forward(edge, now_ns)
         while len(waiting) > edge.capacity:
             edge.drop(waiting.popleft()[1])
 
-    def _forward(self, edge: Edge) -> None:
+    def _forward(self, edge: Edge, now_ns: int) -> None:
         """Send a ``latest`` consumer what waits, as far as it does not lag."""
-        now = self._clock.now_ns()
-        while edge.waiting and edge.ready(now):
-            edge.push_latest(self.socket, edge.waiting.popleft(), now)
+        while edge.waiting and edge.ready(now_ns):
+            edge.push_latest(self.socket, edge.waiting.popleft(), now_ns)
 
     def flush(self) -> None:
         """Send every small packet that waits to go together with others."""
@@ -288,7 +284,7 @@ class Outlet:
             if message.idle and edge.under_way:
                 self._maybe_repeat(edge)
             if edge.waiting:
-                self._forward(edge)
+                self._forward(edge, self._clock.now_ns())
                 edge.flush(self.socket)
         elif isinstance(message, Hello):
             if not self._held(identity, message):
@@ -348,7 +344,7 @@ class Outlet:
         edge.admit(identity, hello, ledger, self.socket)
         edge.heard_ns = self._clock.now_ns()
         self._last_move_ns[edge.name] = self._clock.now_ns()
-        self._forward(edge)
+        self._forward(edge, edge.heard_ns)
         edge.flush(self.socket)
         if self._ended and not edge.waiting:
             self._tell(identity, End())
