@@ -175,6 +175,7 @@ UNITS: dict[Callable[..., list[Row]], dict[str, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("part", UNITS, ids=lambda part: part.__name__)
 def test_quick_mode_gives_every_row_with_its_unit(
