@@ -125,12 +125,15 @@ class Inlet:
         socket.sndhwm = 0
         socket.reconnect_ivl = 10
         socket.reconnect_ivl_max = 200
-        if endpoint.startswith("tcp://"):
-            socket.heartbeat_ivl = 1000
-            socket.heartbeat_timeout = 3000
-            secure(socket, endpoint, security, server=False)
         try:
+            if endpoint.startswith("tcp://"):
+                socket.heartbeat_ivl = 1000
+                socket.heartbeat_timeout = 3000
+                secure(socket, endpoint, security, server=False)
             socket.connect(endpoint)
+        except ChannelError:
+            socket.close()
+            raise
         except zmq.ZMQError as error:
             socket.close()
             raise ChannelError(

@@ -343,3 +343,5 @@ def test_keys_that_are_none_are_one_line(wire: Wire, tmp_path: Path, what: str) 
         with pytest.raises(ChannelError, match=f"^{folder}") as caught:
             open_one()
         assert "\n" not in str(caught.value)
+    # The consumer has closed what it had begun: else this would wait for ever.
+    wire.contexts[-1].term()
