@@ -259,6 +259,8 @@ def test_the_path_of_the_gaze_is_of_the_last_second() -> None:
     assert len(path) == 101
     track.add(gaze([5, 6, 7], [1, np.nan, 2], [1, 2, np.inf]))
     assert track.path().tolist() == [[1, 1]], "time jumped back; what is no number is left out"
+    track.add(gaze([-(2**63)], [3], [4]))
+    assert track.path().tolist() == [[3, 4]], "nothing is earlier than that"
 
 
 @given(st.lists(packets(), max_size=8))

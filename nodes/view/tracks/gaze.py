@@ -51,7 +51,9 @@ class Gaze:
         if not self._parts:
             return np.zeros((0, 2), np.float32)
         gaze = np.concatenate(list(self._parts))
-        gaze = gaze[gaze["t"] >= gaze["t"][-1] - SPAN_US]
+        # A stream may say any time at all, also one that nothing can be earlier than.
+        since = max(int(gaze["t"][-1]) - SPAN_US, -(2**63))
+        gaze = gaze[gaze["t"] >= since]
         path = np.stack([gaze["x"], gaze["y"]], 1)
         finite: NDArray[np.float32] = path[np.isfinite(path).all(1)]
         return finite
