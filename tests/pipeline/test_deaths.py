@@ -328,6 +328,9 @@ class Relay(threading.Thread):
             self.ends.clear()
 
     def close(self) -> None:
+        # A closed listener alone would leave the thread waiting, at a number that is used anew.
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.join()
         self.listener.close()
         self.cut()
 
