@@ -1,6 +1,9 @@
 # Everything sets up what it needs: `make demo` and `make test` are all a newcomer has to know.
 
 BIN := .venv/bin
+# Four processes at most: many tests start a handful of their own.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE QT_QPA_PLATFORM=offscreen $(BIN)/pytest \
+	--numprocesses auto --maxprocesses 4 --dist worksteal
 
 .PHONY: help demo train-quick test test-all check format bench clean
 
@@ -21,10 +24,10 @@ train-quick: .venv/.ready
 	$(BIN)/retina evaluate runs/quick.safetensors samples --split Test
 
 test: .venv/.ready-dev
-	QT_QPA_PLATFORM=offscreen $(BIN)/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: .venv/.ready-dev
-	QT_QPA_PLATFORM=offscreen $(BIN)/pytest
+	$(PYTEST)
 
 check: .venv/.ready-dev
 	$(BIN)/ruff check .
