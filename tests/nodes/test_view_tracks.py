@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodes.view.palette import PALETTES
@@ -263,7 +263,8 @@ def test_the_path_of_the_gaze_is_of_the_last_second() -> None:
     assert track.path().tolist() == [[3, 4]], "nothing is earlier than that"
 
 
-@given(st.lists(packets(), max_size=8))
+@settings(max_examples=25)
+@given(st.lists(packets(), max_size=6))
 def test_any_packets_are_borne(stream: list[object]) -> None:
     scene = Scene(Show("count"))
     for packet in stream:
