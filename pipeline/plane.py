@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
 
 from pipeline.board import Board, EdgeSlot, NodeSlot, State
 from pipeline.channel.edge import Edge
@@ -89,8 +90,9 @@ class Plane:
         self._outbox: queue.SimpleQueue[Ask] = queue.SimpleQueue()
         self._numbers: set[int] = set()
         self._in_order: deque[int] = deque()
-        self._allowance = float(_ASKS_A_SECOND)
-        self._filled_ns = self._next_pass_ns = self._next_own_ns = 0
+        self._allowances: WeakKeyDictionary[Port, tuple[int, float]] = WeakKeyDictionary()
+        """When a neighbour's was last filled up, and how many Asks it then had left."""
+        self._next_pass_ns = self._next_own_ns = 0
         node.surroundings = self
         for inlet in inlets:
             inlet.aside = self._ear(inlet)
@@ -189,7 +191,7 @@ class Plane:
     def _hear(self, word: Ask | NodeStatus, frame: bytes, port: Port) -> None:
         if isinstance(word, NodeStatus):
             self._hear_status(word, frame, port)
-        elif self._is_new(word) and self._may_come(word):
+        elif self._is_new(word) and self._may_come(word, port):
             self._deliver(word, port)
 
     def _hear_status(self, status: NodeStatus, frame: bytes, port: Port) -> None:
@@ -225,14 +227,17 @@ class Plane:
             self._numbers.discard(self._in_order.popleft())
         return True
 
-    def _may_come(self, ask: Ask) -> bool:
-        """Whether an Ask from outside is heard: control is on, and they do not come too fast."""
+    def _may_come(self, ask: Ask, port: Port) -> bool:
+        """Whether an Ask from outside is heard: control is on, and they do not come too fast.
+
+        Each neighbour has an allowance of its own: one that floods takes nothing from others.
+        """
         now = self._clock.now_ns()
-        more = (now - self._filled_ns) / 1e9 * _ASKS_A_SECOND
-        self._filled_ns = now
-        self._allowance = min(float(_ASKS_A_SECOND), self._allowance + more) - 1
-        if self._allowance < 0:
-            self._allowance += 1
+        filled_ns, left = self._allowances.get(port, (now, float(_ASKS_A_SECOND)))
+        more = (now - filled_ns) / 1e9 * _ASKS_A_SECOND
+        left = min(float(_ASKS_A_SECOND), left + more)
+        self._allowances[port] = now, left - 1 if left >= 1 else left
+        if left < 1:
             self.wishes.flooded(now)
             return False
         if not self.control:

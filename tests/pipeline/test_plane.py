@@ -163,10 +163,11 @@ def test_a_flood_of_asks_does_not_stop_the_stream(nodes: Nodes, tmp_path: Path) 
     until(lambda: any("came too fast" in word for word in last.statuses()["middle"].words))
     taken = last.count
     until(lambda: last.count > taken + 300)
-    over.set()
-    thread.join(BOUND_S)
+    # Nor others' wishes, while it goes on.
     number = last.ask("source", "dial", "9")
     until(lambda: answer_of(last, number))
+    over.set()
+    thread.join(BOUND_S)
     assert source.settings.dial == 9
 
 
