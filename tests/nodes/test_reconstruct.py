@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -42,6 +43,12 @@ def nameless(packets: list[SpikePacket]) -> list[SpikePacket]:
         packet.header.sample = packet.header.label = None
         packet.header.reset = False
     return packets
+
+
+@cache
+def two_hundred() -> list[SpikePacket]:
+    """200 ms of a recording; nothing downstream changes a packet that it is given."""
+    return nameless(bins(1)[:200])
 
 
 def images(model: Path, packets: list[SpikePacket], **settings: int) -> list[ReconstructionPacket]:
@@ -122,8 +129,7 @@ def test_an_endless_stream_is_seen_through_a_sliding_window(model: Path) -> None
 def test_windows_and_steps_of_any_length_fit_each_other(
     model: Path, window_ms: int, every_ms: int
 ) -> None:
-    recording = nameless(bins(1)[:200])
-    packets = images(model, recording, window_ms=window_ms, every_ms=every_ms)
+    packets = images(model, two_hundred(), window_ms=window_ms, every_ms=every_ms)
     ends = [p.header.t_end // 1000 for p in packets]
     assert ends == [t for t in range(1, 201) if t % every_ms == 0 or t % window_ms == 0]
     assert [p.header.final for p in packets] == [t % window_ms == 0 for t in ends]
