@@ -42,8 +42,9 @@ def short(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def run_on(short: str) -> Run:
-    return lambda path: retina("run", short, "--set", f"source.path={path}")
+def run_on(short: str, retina_here: Retina) -> Run:
+    """Run that graph on a recording; its node is a process, the launcher is this one."""
+    return lambda path: retina_here("run", short, "--set", f"source.path={path}")
 
 
 @pytest.fixture
@@ -106,8 +107,8 @@ def test_a_graph_that_is_missing() -> None:
     one_line(retina("run", "nowhere.toml"), 2, "nowhere.toml")
 
 
-def test_a_missing_model(short: str) -> None:
-    result = retina("run", short, "--set", "infer.model=none.safetensors")
+def test_a_missing_model(short: str, retina_here: Retina) -> None:
+    result = retina_here("run", short, "--set", "infer.model=none.safetensors")
     one_line(result, 1, "infer:", "none.safetensors")
 
 
@@ -117,10 +118,10 @@ def test_a_foreign_model(tmp_path: Path, retina_here: Retina) -> None:
     one_line(retina_here("evaluate", str(file), str(SAMPLES)), 1, "foreign.safetensors")
 
 
-def test_cuda_where_there_is_none(short: str) -> None:
+def test_cuda_where_there_is_none(short: str, retina_here: Retina) -> None:
     if Path("/dev/nvidia0").exists():
         pytest.skip("there is a CUDA device here")
-    result = retina("run", short, "--set", "infer.device=cuda")
+    result = retina_here("run", short, "--set", "infer.device=cuda")
     one_line(result, 1, "infer:", "cuda")
 
 
@@ -174,8 +175,8 @@ def test_keys_are_made_once(tmp_path: Path, retina_here: Retina) -> None:
     one_line(retina_here("keys", str(tmp_path / "k")), 1, "not overwritten")
 
 
-def test_report_on_standard_output_is_json_alone() -> None:
-    result = retina("run", "nmnist", *FAST, "--report", "-")
+def test_report_on_standard_output_is_json_alone(short: str) -> None:
+    result = retina("run", short, "--report", "-")
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     assert {"edges", "nodes", "latency_ms", "predictions", "accuracy"} <= set(report)
@@ -194,8 +195,8 @@ def test_the_image_stands_beside_the_answer() -> None:
     assert 5 < len(pictures.replace(" ", "")) < 60, "a digit, neither nothing nor everything"
 
 
-def test_a_report_that_cannot_be_written(tmp_path: Path, short: str) -> None:
-    result = retina("run", short, "--report", str(tmp_path / "no" / "r.json"))
+def test_a_report_that_cannot_be_written(tmp_path: Path, short: str, retina_here: Retina) -> None:
+    result = retina_here("run", short, "--report", str(tmp_path / "no" / "r.json"))
     one_line(result, 1, "r.json")
 
 

@@ -17,6 +17,7 @@ from pipeline.errors import NodeFailed
 from pipeline.graph import Graph, build
 from pipeline.launcher import MAX_RESTARTS, Child, Launcher
 from pipeline.report import Report
+from tests.command import Retina
 from tests.nodes.small import reconstructor
 from tests.waiting import until
 
@@ -109,12 +110,12 @@ def quiet(node: str, line: str) -> None:
     """Let a run print nothing."""
 
 
-def test_all_test_recordings_get_the_answers_of_offline_evaluation(private_tmp: Path) -> None:
-    offline = subprocess.run(
-        [sys.executable, "-m", "pipeline", "evaluate", "nmnist-classifier",
-         "recordings/samples", "--split", "Test", "--json", "-"],
-        capture_output=True, check=True, cwd=Path(__file__).parents[1],
-    )  # fmt: skip
+def test_all_test_recordings_get_the_answers_of_offline_evaluation(
+    private_tmp: Path, retina_here: Retina
+) -> None:
+    offline = retina_here(
+        "evaluate", "nmnist-classifier", "recordings/samples", "--split", "Test", "--json", "-"
+    )
     expected = {p["sample"]: p["answer"] for p in json.loads(offline.stdout)["predictions"]}
     report = Launcher(chain(shuffle=True), say=quiet).run()
     exact(report)
@@ -125,10 +126,13 @@ def test_all_test_recordings_get_the_answers_of_offline_evaluation(private_tmp: 
     assert report.accuracy >= 0.9
 
 
-@pytest.mark.parametrize("victim", ["source", "bins", "infer", "log"])
+@pytest.mark.parametrize(
+    "victim", ["source", "bins", pytest.param("infer", marks=pytest.mark.slow), "log"]
+)
 def test_a_killed_node_is_restarted_and_every_sum_stays_exact(
     private_tmp: Path, victim: str
 ) -> None:
+    """``infer`` is a slow test: ``bins`` too is in the middle and keeps state."""
     killed: list[int] = []
 
     def tick(boards: dict[str, Board], children: list[Child]) -> None:
@@ -166,9 +170,11 @@ def test_a_slow_lossless_consumer_gets_everything(private_tmp: Path, nodes_file:
     assert report.edges[0].delivered_packets == report.nodes["source"].packets_out
 
 
+@pytest.mark.slow
 def test_a_reconstructor_that_dies_is_restarted_and_every_sum_stays_exact(
     private_tmp: Path, tmp_path: Path
 ) -> None:
+    """A slow test: a victim in the middle is quicker above, in ``bins``."""
     data = json.loads(json.dumps(CHAIN))
     data["edges"] += [{"from": "bins", "to": "draw"}, {"from": "draw", "to": "log"}]
     model = reconstructor(tmp_path / "tiny.safetensors")

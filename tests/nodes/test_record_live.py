@@ -22,6 +22,7 @@ from pipeline.events import Events
 from pipeline.graph import Graph, build
 from pipeline.launcher import Child, Launcher
 from recordings.opening import open_recording
+from tests.command import Retina, one_line
 from tests.recordings.known import known_stream
 from tests.recordings.written import ROOT
 from tests.waiting import until
@@ -272,14 +273,16 @@ def test_a_recording_is_recorded_as_it_is(private_tmp: Path, tmp_path: Path) -> 
     ],
 )
 def test_a_mistake_is_one_line(
-    private_tmp: Path, tmp_path: Path, words: list[str], status: int, why: str
+    private_tmp: Path,
+    tmp_path: Path,
+    retina_here: Retina,
+    words: list[str],
+    status: int,
+    why: str,
 ) -> None:
     (tmp_path / "there.es").write_bytes(b"precious")
-    process = start(*(word.format(tmp_path) for word in words))
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == status, err
-    assert err.count("\n") == 1
-    assert why in err
+    said = retina_here("record", *(word.format(tmp_path) for word in words))
+    one_line(said, status, why)
     assert (tmp_path / "there.es").read_bytes() == b"precious"
 
 

@@ -209,12 +209,15 @@ def test_it_attaches_to_what_runs_and_leaves_it_running(runtime: Path, tmp_path:
     picture, one = tmp_path / "all.png", tmp_path / "one.png"
     with running(tmp_path, runtime) as process:
         source = runs()[0].endpoints["source"]
+        viewers = []
         for words, path in (((), picture), ((source,), one)):
             shoot = ("--set", f"view.screenshot={path}", "--set", "view.screenshot_after_s=0.5")
             viewer = subprocess.Popen(
                 [sys.executable, "-m", "pipeline", "view", *words, *shoot, "--mode", "count"],
                 env=environment(runtime), stderr=subprocess.PIPE, text=True,
             )  # fmt: skip
+            viewers.append((viewer, path))
+        for viewer, path in viewers:
             until(partial(seen, viewer, path))
             viewer.send_signal(signal.SIGTERM)
             said = viewer.communicate(timeout=60)[1]

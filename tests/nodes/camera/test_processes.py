@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from nodes.camera.virtual import free_port
+from tests.command import Retina
 
 ROOT = Path(__file__).parents[3]
 
@@ -139,11 +140,11 @@ def test_a_virtual_camera_by_its_command(
         server.communicate()
 
 
-def test_devices_says_that_there_are_none_and_what_to_check(environment: dict[str, str]) -> None:
-    listed = json.loads(retina(environment, "devices", "--json", "-").stdout)
+def test_devices_says_that_there_are_none_and_what_to_check(retina_here: Retina) -> None:
+    listed = json.loads(retina_here("devices", "--json", "-").stdout)
     if listed["cameras"]:
         pytest.skip("a camera is plugged in")
-    result = retina(environment, "devices")
+    result = retina_here("devices")
     assert result.returncode == 0
     assert result.stdout.splitlines() == [
         "no camera is plugged in",
@@ -153,13 +154,16 @@ def test_devices_says_that_there_are_none_and_what_to_check(environment: dict[st
     ]
 
 
-def test_devices_lists_what_each_can_do(environment: dict[str, str], tmp_path: Path) -> None:
+def test_devices_lists_what_each_can_do(
+    retina_here: Retina, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     file = tmp_path / "list.json"
-    assert retina(environment, "devices", "--virtual", "--json", str(file)).stdout == ""
+    assert retina_here("devices", "--virtual", "--json", str(file)).stdout == ""
     rows = {row["source"]: row for row in json.loads(file.read_text())["cameras"]}
     assert "noise_us" in rows["camera:virtual-davis"]["can"]
     assert "readout" in rows["camera:virtual"]["can"]
     assert "rate_limit" in rows["camera:virtual-evk4"]["can"]
-    text = retina(environment, "devices", "--virtual").stdout
+    text = retina_here("devices", "--virtual").stdout
     assert "camera:virtual-dvs128" in text
     assert "sensitivity, biases, roi" in text
