@@ -146,11 +146,16 @@ class Launcher:
                 and now - self._went_s > self._duration_s
             ):
                 self.drain()
-            if any(board[NodeSlot.WANTS_STOP] for board in self.boards.values()):
+            over = any(board[NodeSlot.WANTS_STOP] for board in self.boards.values())
+            if over or self._interrupts:
                 self.drain()
-            if self._interrupts:
-                self.drain()
-            if self._interrupts > 1 or self._error is not None or self._drain_stuck(now):
+            if (
+                self._interrupts > 1
+                or self._error is not None
+                or self._drain_stuck(now)
+                # Nothing is under way before the sources were let go: nothing to wait for.
+                or (self._draining_since is not None and not self._went)
+            ):
                 self._stop_all()
                 return
 

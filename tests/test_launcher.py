@@ -65,6 +65,12 @@ class Deaf(Node):
     def process(self, packet):
         time.sleep(3600)
         yield from ()
+
+class Cold(Node):
+    """Is never up."""
+    accepts = (EventPacket,)
+    def open(self):
+        time.sleep(3600)
 '''
 
 
@@ -324,6 +330,22 @@ def test_two_signals_end_a_run_that_hangs(
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
+    until(lambda: nodes_of(private_tmp) == [])
+
+
+def test_a_signal_while_nodes_still_come_up_waits_for_none_of_them(
+    private_tmp: Path, tmp_path: Path, nodes_file: Path
+) -> None:
+    graph = {
+        "edges": [{"from": "source", "to": "log"}],
+        "nodes": {"source": {"pace": "fast"}, "log": {"kind": f"{nodes_file}:Cold"}},
+    }
+    process = start(write(graph, tmp_path / "g.toml"))
+    until(lambda: len(nodes_of(private_tmp)) == 3)
+    process.send_signal(signal.SIGINT)
+    # Nodes have half a minute to come up, and an end as long again: this is before either.
+    _, err = process.communicate(timeout=25)
+    assert process.returncode == 0, err.decode()
     until(lambda: nodes_of(private_tmp) == [])
 
 
