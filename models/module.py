@@ -184,7 +184,12 @@ def weigh(layer: Layer, weight: Tensor | None, frames: Tensor, pooling: float) -
     if weight is None:
         raise ValueError(f"{layer} needs weights")
     if isinstance(layer, Conv):
-        return functional.conv2d(frames, weight, stride=layer.stride, padding=layer.padding)
+        stride = layer.stride
+        if layer.kernel == 1 and stride > 1 and not layer.padding:
+            # oneDNN reads past its input in the weights' gradient of such a convolution, where
+            # channels lie last (torch 2.13): the pixels that it skips are skipped here.
+            frames, stride = frames[:, :, ::stride, ::stride], 1
+        return functional.conv2d(frames, weight, stride=stride, padding=layer.padding)
     return functional.linear(frames.flatten(1), weight)[:, :, None, None]
 
 

@@ -154,7 +154,7 @@ class Launcher:
                 or self._error is not None
                 or self._drain_stuck(now)
                 # Nothing is under way before the sources were let go: nothing to wait for.
-                or (self._draining_since is not None and not self._went)
+                or (self._interrupts and not self._went)
             ):
                 self._stop_all()
                 return

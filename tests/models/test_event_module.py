@@ -136,6 +136,22 @@ def test_spikes_and_gradients_are_the_plain_reference_s(
             torch.testing.assert_close(a, b, rtol=0, atol=limit)
 
 
+def test_a_stride_that_skips_pixels_has_one_gradient() -> None:
+    """oneDNN gave another each time where a kernel of one pixel skips some."""
+    network = parse("2-1c1s2p0", 8, 2, SRM())
+    rng = np.random.default_rng(0)
+    batch = [recording(rng, math.prod(network.input_shape)) for _ in range(3)]
+    module = SpikingModule(network, loop="plain")
+    module.initialise(dense(batch, network.input_shape), 0)
+    other = EventModule(network, threads=1)
+    other.load_state_dict(module.state_dict())
+    for _ in range(10):
+        for each in (module, other):
+            each.zero_grad()
+            each.respond(batch).out.sum().backward()  # type: ignore[no-untyped-call]
+        torch.testing.assert_close(*(next(each.parameters()).grad for each in (module, other)))
+
+
 @given(parts=layers, neuron=st.sampled_from([SRM(), CUBA(), LIF()]), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=30, deadline=None)
 def test_spikes_are_the_streams(parts: list[str], neuron: Neuron, seed: int) -> None:
