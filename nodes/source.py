@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 import numpy as np
 
 from nodes.live_sources import live_class
-from nodes.showing import Showing
 from nodes.source_settings import SourceSettings
 from pipeline import EventPacket, Node, Packet, Settings, SourceNode
 from pipeline.errors import SettingError
 from pipeline.events import Events, empty_events, pack
 from pipeline.packets import EventHeader
-from recordings.folder import Sample, open_samples
-from recordings.follow import Follow
-from recordings.windows import windows
+
+# Compiled code takes its time to load: who only looks at a graph's kinds does without.
+if TYPE_CHECKING:
+    from nodes.showing import Showing
+    from recordings.folder import Sample
 
 __all__ = ["Source", "SourceSettings"]
 
@@ -53,11 +55,14 @@ class Source(SourceNode):
 
     @classmethod
     def prepare(cls) -> None:
-        """Compile what events are packed with."""
+        """Load what recordings are read with, and compile what events are packed with."""
+        import_module("nodes.showing")
         pack(empty_events(1), 0)
 
     def open(self) -> None:
         """Find the recordings; raises RecordingError where there are none."""
+        from recordings.folder import open_samples
+
         settings = self.settings
         # One file is of no split, whatever the graph says of folders.
         split = None if Path(settings.path).is_file() else settings.split
@@ -159,6 +164,8 @@ class Source(SourceNode):
 
     def _replay(self, sample: Sample, offset_us: int, start: int) -> Generator[Packet, None, int]:
         """Yield a recording's packets; return the event time at which they end."""
+        from recordings.windows import windows
+
         s = self.settings
         showing = self._enter(sample)
         step = s.packet_us
@@ -208,6 +215,9 @@ class Source(SourceNode):
 
     def _enter(self, sample: Sample) -> Showing:
         """Open a recording, unless it is the one that was shown."""
+        from nodes.showing import Showing
+        from recordings.follow import Follow
+
         showing = self._showing
         if showing is not None and showing.sample is sample:
             return showing

@@ -202,7 +202,7 @@ def _running() -> list[str]:
 
 def _snapshot(source: str | None, path: Path, at: str | None, mode: str | None) -> None:
     from nodes.view.snapshot import moment_us, snapshot
-    from nodes.view.tracks.canvas import Show
+    from nodes.view.tracks.show import Show
     from pipeline.errors import UsageError
 
     if source is None:

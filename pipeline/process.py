@@ -9,6 +9,7 @@ Kinds named as arguments are imported before an Assignment comes (``pipeline.spa
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -280,10 +281,14 @@ def main() -> None:
     """Run the assignment that comes on standard input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
+    # Modules are here to stay: to look for garbage among them, now or later, costs for nothing.
+    gc.disable()
     for kind in sys.argv[1:]:
         # What is amiss is told when it is asked for.
         with contextlib.suppress(ImportError, RetinaError):
             find(kind, "").prepare()
+    gc.freeze()
+    gc.enable()
     line = sys.stdin.buffer.readline()
     if not line:
         return

@@ -9,7 +9,7 @@ from PySide6 import QtGui, QtWidgets
 
 from nodes.view import theme
 from nodes.view.palette import PALETTES
-from nodes.view.tracks.canvas import MODES, Mode
+from nodes.view.tracks.show import MODES, Mode
 
 if TYPE_CHECKING:
     from nodes.view.window import Window

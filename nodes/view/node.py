@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from nodes.view.controls.holding import Holding
 from nodes.view.display import check_display, platforms
-from nodes.view.scene import Scene
-from nodes.view.tracks.canvas import MODES, Mode, Show
-from nodes.view.tracks.ring import MOST_RECENT
-from nodes.view.truth import Truth
+from nodes.view.tracks.show import MODES, MOST_RECENT, Mode, Show
 from pipeline import (
     ActivityPacket,
     EventPacket,
@@ -30,6 +27,7 @@ from pipeline import (
 from pipeline.clock import Clock, MonotonicClock
 from pipeline.errors import SettingError
 
+# Compiled code and Qt take their time to load: who only looks at a graph's kinds does without.
 if TYPE_CHECKING:
     from nodes.view.memory import Memory
     from nodes.view.window import Window
@@ -134,6 +132,8 @@ class View(Node):
     def __init__(
         self, settings: Settings | None = None, *, clock: Clock | None = None, **values: object
     ) -> None:
+        from nodes.view.scene import Scene
+
         super().__init__(settings, **values)
         self.scene = Scene(_asked(self.settings, Show()))
         self.holding = Holding()
@@ -148,12 +148,16 @@ class View(Node):
     @classmethod
     def prepare(cls) -> None:
         """Load Qt and what is painted with."""
+        from nodes.view.scene import Scene
+
         import_module("nodes.view.qt")
         import_module("nodes.view.window")
         Scene().warm_up()
 
     def open(self) -> None:
         """Make sure that a window can be shown; raises DeviceError or SettingError."""
+        from nodes.view.truth import Truth
+
         check_display()
         self._truth = Truth(self.settings.targets, self.name)
         path = self.settings.screenshot
@@ -253,6 +257,7 @@ class View(Node):
         app = application(platforms())
         from PySide6 import QtCore, QtGui
 
+        from nodes.view import plots
         from nodes.view.memory import Memory, standard_path
         from nodes.view.window import Window
 
@@ -284,6 +289,8 @@ class View(Node):
             app.exec()
             if problems:
                 raise problems[0]
+            if s.screenshot is not None:
+                plots.loaded(wait=True)
             window.refresh(self._clock.now_ns(), last=True)
             self._shoot(window)
         finally:

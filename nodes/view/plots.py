@@ -1,15 +1,45 @@
-"""Plots in the viewer's look, as cheap as pyqtgraph can draw them."""
+"""Plots in the viewer's look, as cheap as pyqtgraph can draw them.
+
+To load pyqtgraph takes as long as to load Qt and all else that the window is made of. It is loaded
+in a thread, when the window has its first picture; until then panels do without their plots.
+"""
 
 from __future__ import annotations
 
-import pyqtgraph as pg
+import threading
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from PySide6 import QtGui
 
 from nodes.view import theme
 
+if TYPE_CHECKING:
+    import pyqtgraph as pg
+
+_lock = threading.Lock()
+_loader: list[threading.Thread] = []
+
+
+def loaded(*, wait: bool = False) -> bool:
+    """Return whether plots can be made without a delay; the first call begins to load pyqtgraph.
+
+    ``wait`` until it is there.
+    """
+    with _lock:
+        if not _loader:
+            loader = threading.Thread(target=import_module, args=("pyqtgraph",), daemon=True)
+            _loader.append(loader)
+            loader.start()
+    if wait:
+        _loader[0].join()
+    return not _loader[0].is_alive()
+
 
 def plot_widget() -> pg.PlotWidget:
     """Return a plot that nobody can drag away, without menus, buttons and a bottom axis."""
+    import pyqtgraph as pg
+
     plot = pg.PlotWidget(background=theme.look().ground, enableMenu=False)
     item = plot.getPlotItem()
     item.hideAxis("bottom")
@@ -23,6 +53,8 @@ def plot_widget() -> pg.PlotWidget:
 
 def restyle(plot: pg.PlotWidget, *, widest: str = "000 k") -> None:
     """Give a plot the look of this moment; ``widest`` is the longest number at its left."""
+    import pyqtgraph as pg
+
     look = theme.look()
     plot.setBackground(look.ground)
     item = plot.getPlotItem()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,10 +38,7 @@ def application(platforms: Sequence[str]) -> QtWidgets.QApplication:
     Raises DeviceError with one line where Qt, or every platform, lacks a library.
     """
     try:
-        # In this order: pyqtgraph would only say that there is no PySide6.
         from PySide6 import QtCore, QtWidgets
-
-        import_module("pyqtgraph")
     except ImportError as error:
         wanted = [_EXTRA.get(_plugin(name), "") for name in platforms[:1]]
         raise DeviceError(_missing(str(error), *wanted)) from None

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from nodes.view.palette import Inks
 from nodes.view.tracks.activity import Activity
-from nodes.view.tracks.canvas import Canvas, Show
+from nodes.view.tracks.canvas import Canvas
 from nodes.view.tracks.gaze import Gaze
 from nodes.view.tracks.meter import Meter, Rates
 from nodes.view.tracks.opinions import Course, Opinion, Opinions, Verdict
 from nodes.view.tracks.ring import Recent
+from nodes.view.tracks.show import Show
 from nodes.view.tracks.spikes import Spikes
 from pipeline.packets import (
     ActivityPacket,

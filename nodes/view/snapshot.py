@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nodes.source import Source, SourceSettings
-from nodes.view.tracks.canvas import Canvas, Show
+from nodes.view.tracks.canvas import Canvas
+from nodes.view.tracks.show import Show
 from pipeline.errors import RecordingError, RetinaError, UsageError
 from pipeline.node import SourceNode
 from pipeline.packets import EventPacket

@@ -27,8 +27,8 @@ from nodes.view.panels.space import Space
 from nodes.view.panels.spikes import Binned
 from nodes.view.scene import Scene
 from nodes.view.shelf import Shelf
-from nodes.view.tracks.canvas import Show
 from nodes.view.tracks.health import Health, Report
+from nodes.view.tracks.show import Show
 from nodes.view.tracks.state import State, state_of
 from pipeline.errors import RetinaError
 from pipeline.status import NodeStatus

@@ -16,7 +16,7 @@ from PIL import Image
 from nodes.source import Source
 from nodes.view.palette import PALETTES
 from nodes.view.snapshot import image_of, moment_us, rgb_of, snapshot
-from nodes.view.tracks.canvas import Show
+from nodes.view.tracks.show import Show
 from pipeline.errors import RecordingError, RetinaError, UsageError
 from pipeline.events import EVENT, Events
 from recordings.folder import SAMPLES_DIR

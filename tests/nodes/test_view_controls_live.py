@@ -89,6 +89,9 @@ class Plays(User):
         desk.network.noise.slider.setValue(32)
         while not any(level.noise == 8 for level in self.holding.levels()):
             yield
+        # The filter tells how much noise it added a little after it tells that it adds some.
+        while not desk.link.statuses["filter"].facts["noise_added"]:
+            yield
         found["noise"] = desk.link.statuses["filter"].facts["noise_added"]
         desk.recorder.action.trigger()
         while desk.link.setting("record", "recording").actual == "true":

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nodes.view.palette import AGES, PALETTES
-from nodes.view.tracks.canvas import MODES, Canvas, Mode, Show
-from nodes.view.tracks.ring import MOST_RECENT, Ring
+from nodes.view.tracks.canvas import Canvas
+from nodes.view.tracks.ring import Ring
+from nodes.view.tracks.show import MODES, MOST_RECENT, Mode, Show
 from pipeline.events import Events
 from tests.strategies import event_packet, events_of, random_events, recordings
 

@@ -23,8 +23,8 @@ from nodes.view.panels.space import Space
 from nodes.view.panels.spikes import Binned
 from nodes.view.scene import Scene
 from nodes.view.tracks import space
-from nodes.view.tracks.canvas import Show
 from nodes.view.tracks.ring import Recent
+from nodes.view.tracks.show import Show
 from nodes.view.tracks.space import Pose
 from tests.nodes.test_view import offscreen
 from tests.nodes.test_view_health import after
@@ -169,7 +169,7 @@ def test_scores_and_the_moment_of_decision(shown: list[QtWidgets.QWidget]) -> No
         left = line[line[:, 1] < np.median(line[:, 1])][:, 0].mean()
         right = line[line[:, 1] >= np.median(line[:, 1])][:, 0].mean()
         assert (right < left) == rises
-    moment = panel._moment.value()
+    moment = panel._lines._moment.value()
     assert moment == 100
     scene.add_prediction(opinion((0, 1, 0), 300, final=True), 1)
     panel.refresh(scene, 0)
@@ -177,7 +177,7 @@ def test_scores_and_the_moment_of_decision(shown: list[QtWidgets.QWidget]) -> No
     scene.add_prediction(opinion((0, 0, 0), 10, sample="b"), 1)
     panel.refresh(scene, 0)
     assert panel.note == "no output spike yet"
-    assert not panel._moment.isVisible()
+    assert not panel._lines._moment.isVisible()
 
 
 @pytest.mark.parametrize("classes", [1, 2, 101])

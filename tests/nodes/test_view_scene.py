@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from nodes.view.palette import DEFAULT, PALETTES
 from nodes.view.scene import Scene
-from nodes.view.tracks.canvas import MAX_PIXELS, Show
 from nodes.view.tracks.meter import SLOT_MS, SLOTS
+from nodes.view.tracks.show import MAX_PIXELS, Show
 from nodes.view.tracks.state import state_of
 from pipeline import EventPacket, PredictionPacket
 from pipeline.events import WIRE_EVENT

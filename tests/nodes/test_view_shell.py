@@ -14,7 +14,7 @@ from nodes.view import theme
 from nodes.view.memory import VERSION, Memory
 from nodes.view.node import View
 from nodes.view.palette import PALETTES
-from nodes.view.tracks.canvas import MODES, Show
+from nodes.view.tracks.show import MODES, Show
 from nodes.view.window import Window
 from tests.nodes.test_view import events, offscreen, opinion
 

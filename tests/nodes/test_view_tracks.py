@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from nodes.view.palette import PALETTES
 from nodes.view.scene import Scene
 from nodes.view.tracks.activity import COLUMNS, Activity
-from nodes.view.tracks.canvas import Show
 from nodes.view.tracks.gaze import SPAN_US, Gaze
 from nodes.view.tracks.opinions import Opinions
+from nodes.view.tracks.show import Show
 from nodes.view.tracks.spikes import Spikes
 from pipeline import ActivityPacket, GazePacket, PredictionPacket, SpikePacket
 from pipeline.packets import GAZE, ActivityHeader, GazeHeader, PredictionHeader, SpikeHeader

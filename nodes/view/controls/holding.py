@@ -10,6 +10,9 @@ import numpy as np
 
 from pipeline.packets import PredictionPacket
 
+MOST_NOISE = 8.0
+"""The most noise that can be asked for, spikes a pixel."""
+
 _MOST_LEVELS = 256
 _Z = 1.96
 

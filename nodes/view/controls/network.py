@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pyqtgraph as pg
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from nodes.view import plots, theme
-from nodes.view.controls.holding import Holding, Level
+from nodes.view.controls.holding import MOST_NOISE, Holding, Level
 from nodes.view.controls.link import Link, can
 from nodes.view.controls.rows import Row
 from pipeline.status import NodeStatus
 
-MOST_NOISE = 8.0
+if TYPE_CHECKING:
+    from nodes.view.controls.course import Course
+
 STEP = 0.25
 _KEY = "noise_per_pixel"
 _KNOBS = {"threshold": "Threshold", "margin": "Margin", "window_ms": "Window, ms"}
@@ -93,70 +94,6 @@ class NoiseSlider(QtWidgets.QWidget):
         self.figure.setText("–" if noise is None else f"{noise:.2f} / pixel")
 
 
-class Course(pg.PlotWidget):  # type: ignore[misc]
-    """Accuracy over noise with its 95 % interval; the lead, where no true class is known."""
-
-    def __init__(self) -> None:
-        super().__init__(background=theme.look().ground, enableMenu=False)
-        item = self.getPlotItem()
-        item.hideButtons()
-        item.setMouseEnabled(x=False, y=False)
-        item.disableAutoRange()
-        item.showGrid(x=False, y=True, alpha=0.12)
-        item.setXRange(-0.3, MOST_NOISE + 0.3, padding=0)
-        item.setYRange(-0.03, 1.05, padding=0)
-        item.getAxis("left").setTickSpacing(0.5, 0.5)
-        item.getAxis("left").tickStrings = lambda values, scale, spacing: [
-            f"{100 * value:.0f} %" for value in values
-        ]
-        item.getAxis("bottom").setTickSpacing(2, 2)
-        self._bars = pg.ErrorBarItem(x=np.zeros(0), y=np.zeros(0), top=np.zeros(0),
-                                     bottom=np.zeros(0), beam=0.15)  # fmt: skip
-        item.addItem(self._bars)
-        self._line = item.plot(symbol="o")
-        self._now = pg.InfiniteLine(angle=90)
-        item.addItem(self._now)
-        self.setAccessibleName("accuracy over noise")
-        self.setToolTip(
-            "The share of right answers over noise spikes a pixel, with its 95 % interval; where no"
-            " true class is known, by which share of the output spikes the answer leads"
-        )
-        self.levels: list[Level] = []
-        self.restyle()
-
-    def minimumSizeHint(self) -> QtCore.QSize:
-        """Room for a plot that shows something."""
-        return QtCore.QSize(theme.em(8), theme.em(4))
-
-    def restyle(self) -> None:
-        """Take on a new look."""
-        look = theme.look()
-        plots.restyle(self, widest="100 %")
-        self._line.setPen(pg.mkPen(look.accent, width=2))
-        self._line.setSymbolBrush(look.accent)
-        self._line.setSymbolPen(None)
-        self._line.setSymbolSize(theme.em(0.4))
-        self._bars.setData(pen=pg.mkPen(look.dim, width=1))
-        self._now.setPen(pg.mkPen(look.warm, width=1, style=QtCore.Qt.PenStyle.DashLine))
-
-    def tell(self, levels: list[Level], noise: float | None) -> None:
-        """Show the levels, and where the noise is now."""
-        self._now.setVisible(noise is not None)
-        if noise is not None and self._now.value() != noise:
-            self._now.setValue(noise)
-        if levels == self.levels:
-            return
-        self.levels = levels
-        labelled = [level for level in levels if level.labelled]
-        x = np.array([level.noise for level in labelled or levels])
-        y = np.array([level.accuracy if labelled else level.lead for level in labelled or levels],
-                     np.float64)  # fmt: skip
-        self._line.setData(x, y)
-        ends = np.array([level.interval() for level in labelled]).reshape(-1, 2)
-        n = len(ends)
-        self._bars.setData(x=x[:n], y=y[:n], bottom=y[:n] - ends[:, 0], top=ends[:, 1] - y[:n])
-
-
 class NetworkPanel(QtWidgets.QWidget):
     """Knobs of every network, the noise slider, and how the answers hold."""
 
@@ -165,7 +102,7 @@ class NetworkPanel(QtWidgets.QWidget):
         self._link, self.holding = link, holding
         self.knobs: dict[tuple[str, str], Row] = {}
         self.noise = NoiseSlider(link)
-        self.course = Course()
+        self._course: Course | None = None
         self.words = QtWidgets.QLabel()
         self.words.setWordWrap(True)
         self.words.setTextFormat(QtCore.Qt.TextFormat.PlainText)
@@ -180,7 +117,6 @@ class NetworkPanel(QtWidgets.QWidget):
         inside = QtWidgets.QWidget()
         self._rows = QtWidgets.QVBoxLayout(inside)
         self._rows.setContentsMargins(0, 0, 0, 0)
-        self._rows.addWidget(self.course)
         scroll = QtWidgets.QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
@@ -200,6 +136,17 @@ class NetworkPanel(QtWidgets.QWidget):
         self.afresh.clicked.connect(lambda _=False: holding.forget())
         self._swept: dict[float, int] = {}
         self.restyle()
+
+    @property
+    def course(self) -> Course:
+        """The plot; it is made when it is first asked for."""
+        if self._course is None:
+            from nodes.view.controls.course import Course
+
+            self._course = Course()
+            self._course.setFixedHeight(theme.em(5))
+            self._rows.insertWidget(0, self._course)
+        return self._course
 
     def minimumSizeHint(self) -> QtCore.QSize:
         """Room for the slider and the plot."""
@@ -227,8 +174,9 @@ class NetworkPanel(QtWidgets.QWidget):
             f"QSlider::handle:horizontal:focus {{ border: 2px solid {look.accent.name()}; }}"
             f"QSlider::handle:horizontal:disabled {{ background: {look.faint.name()}; }}"
         )
-        self.course.restyle()
-        self.course.setFixedHeight(theme.em(5))
+        if self._course is not None:
+            self._course.restyle()
+            self._course.setFixedHeight(theme.em(5))
         for row in self.knobs.values():
             row.restyle()
 
@@ -253,7 +201,8 @@ class NetworkPanel(QtWidgets.QWidget):
         for row in self.knobs.values():
             row.refresh()
         levels = self.holding.levels()
-        self.course.tell(levels, self.noise.noise())
+        if self._course is not None or (statuses and plots.loaded()):
+            self.course.tell(levels, self.noise.noise())
         self.words.setText(self._said(levels))
         self.sweep.setEnabled(self.noise.node is not None)
 

@@ -10,7 +10,7 @@ from nodes.view import theme
 from nodes.view.card import Card
 from nodes.view.pixels import Pixels
 from nodes.view.scene import Moment, Scene
-from nodes.view.tracks.canvas import MAX_PIXELS, MODES
+from nodes.view.tracks.show import MAX_PIXELS, MODES
 
 _WORDS_NS = 40_000_000
 

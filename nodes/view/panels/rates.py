@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-import pyqtgraph as pg
 from PySide6 import QtCore, QtGui
 
 from nodes.view import plots, theme
@@ -27,6 +27,41 @@ def short(rate: float, *, exact: bool = True) -> str:
     return f"{rate:.0f}" if exact else f"{rate:g}"
 
 
+class _Course:
+    """The event rate's last seconds: a line over a filled ground."""
+
+    def __init__(self) -> None:
+        self.widget = plots.plot_widget()
+        item = self.widget.getPlotItem()
+        item.setXRange(0, SLOTS - 1, padding=0)
+        item.getAxis("left").tickStrings = lambda values, scale, spacing: [
+            short(value, exact=False) for value in values
+        ]
+        self._curve = item.plot()
+        self.restyle()
+
+    def restyle(self) -> None:
+        """Take on a new look."""
+        import pyqtgraph as pg
+
+        accent = theme.look().accent
+        plots.restyle(self.widget)
+        self._curve.setPen(pg.mkPen(accent, width=2))
+        self._curve.setFillLevel(0)
+        self._curve.setBrush(theme.tinted(accent, 45))
+
+    def tell(self, history: Sequence[float]) -> None:
+        """Show the rates of the last slots, from zero to just over the highest, in round steps."""
+        self._curve.setData(range(SLOTS - len(history), SLOTS), history)
+        top = max([3.0, *history])
+        # At most three lines: more would be read as a table.
+        power = 10.0 ** math.floor(math.log10(top / 3))
+        step = next(k * power for k in (1, 2, 5, 10) if k * power >= top / 3)
+        item = self.widget.getPlotItem()
+        item.setYRange(0, 1.05 * max(top, step), padding=0)
+        item.getAxis("left").setTickSpacing(step, step)
+
+
 class Traffic(Card):
     """Figures over the event rate's course: the newest slot is at the right."""
 
@@ -40,14 +75,7 @@ class Traffic(Card):
         self._rates = Rates(0, 0, 0, [])
         self._age_ms: float | None = None
         self._version = -1
-        self.plot = plots.plot_widget()
-        item = self.plot.getPlotItem()
-        item.setXRange(0, SLOTS - 1, padding=0)
-        item.getAxis("left").tickStrings = lambda values, scale, spacing: [
-            short(value, exact=False) for value in values
-        ]
-        self._curve = item.plot()
-        self.hold(self.plot)
+        self._plot: _Course | None = None
         self.restyle()
 
     def _figures(self) -> int:
@@ -65,12 +93,8 @@ class Traffic(Card):
 
     def restyle(self) -> None:
         """Take on a new look."""
-        accent = theme.look().accent
-        plots.restyle(self.plot)
-        self._curve.setPen(pg.mkPen(accent, width=2))
-        self._curve.setFillLevel(0)
-        self._curve.setBrush(theme.tinted(accent, 45))
-        self._scale()
+        if self._plot is not None:
+            self._plot.restyle()
         super().restyle()
 
     def refresh(self, scene: Scene, now_ns: int) -> bool:
@@ -85,20 +109,12 @@ class Traffic(Card):
     def tell(self, rates: Rates) -> None:
         """Show new rates."""
         self._rates = rates
-        begin = SLOTS - len(rates.history)
-        self._curve.setData(range(begin, SLOTS), rates.history)
-        self._scale()
+        if self._plot is None and plots.loaded():
+            self._plot = _Course()
+            self.hold(self._plot.widget)
+        if self._plot is not None:
+            self._plot.tell(rates.history)
         self.update()
-
-    def _scale(self) -> None:
-        """Let the plot reach from zero to just over the highest rate, in round steps."""
-        top = max([3.0, *self._rates.history])
-        # At most three lines: more would be read as a table.
-        power = 10.0 ** math.floor(math.log10(top / 3))
-        step = next(k * power for k in (1, 2, 5, 10) if k * power >= top / 3)
-        item = self.plot.getPlotItem()
-        item.setYRange(0, 1.05 * max(top, step), padding=0)
-        item.getAxis("left").setTickSpacing(step, step)
 
     def draw(self, painter: QtGui.QPainter, room: QtCore.QRectF) -> None:
         """Paint the figures."""

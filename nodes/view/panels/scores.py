@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6 import QtCore
 
@@ -27,15 +26,7 @@ class Scores(Card):
             " class",
         )
         self._version = 0
-        self.plot = plots.plot_widget()
-        item = self.plot.getPlotItem()
-        item.showAxis("bottom")
-        item.setYRange(0, 1, padding=0.02)
-        item.getAxis("left").setTickSpacing(0.5, 0.5)
-        self._others, self._label, self._leader = (item.plot() for _ in range(3))
-        self._moment = pg.InfiniteLine(angle=90)
-        item.addItem(self._moment, ignoreBounds=True)
-        self.hold(self.plot)
+        self._lines: _Lines | None = None
         self.restyle()
 
     @staticmethod
@@ -49,18 +40,13 @@ class Scores(Card):
 
     def restyle(self) -> None:
         """Take on a new look."""
-        look = theme.look()
-        plots.restyle(self.plot, widest="0.5")
-        dash = QtCore.Qt.PenStyle.DashLine
-        self._others.setPen(pg.mkPen(theme.tinted(look.dim, 130), width=1))
-        self._label.setPen(pg.mkPen(look.right, width=2, style=dash))
-        self._leader.setPen(pg.mkPen(look.accent, width=3))
-        self._moment.setPen(pg.mkPen(look.text, width=1))
+        if self._lines is not None:
+            self._lines.restyle()
         super().restyle()
 
     def refresh(self, scene: Scene, now_ns: int) -> bool:
         """Show what is new; return whether anything was."""
-        if scene.words_seen == self._version:
+        if scene.words_seen == self._version or not plots.loaded():
             return False
         self._version = scene.words_seen
         course = scene.course()
@@ -71,26 +57,62 @@ class Scores(Card):
 
     def tell(self, opinion: Opinion, course: Course) -> None:
         """Show how a window's scores went."""
+        if self._lines is None:
+            self._lines = _Lines()
+            self.hold(self._lines.widget)
+        self._lines.tell(opinion, course)
+        if opinion.since_ms is None:
+            self.note = "no output spike yet"
+            return
+        since = f"{opinion.since_ms:.0f} ms"
+        self.note = f"{opinion.answer} " + (
+            f"decided at {since}" if opinion.final else f"leads since {since}"
+        )
+
+
+class _Lines:
+    """The plot: the leader, the true class, the others, and the moment."""
+
+    def __init__(self) -> None:
+        import pyqtgraph as pg
+
+        self.widget = plots.plot_widget()
+        item = self.widget.getPlotItem()
+        item.showAxis("bottom")
+        item.setYRange(0, 1, padding=0.02)
+        item.getAxis("left").setTickSpacing(0.5, 0.5)
+        self._others, self._label, self._leader = (item.plot() for _ in range(3))
+        self._moment = pg.InfiniteLine(angle=90)
+        item.addItem(self._moment, ignoreBounds=True)
+        self.restyle()
+
+    def restyle(self) -> None:
+        """Take on a new look."""
+        import pyqtgraph as pg
+
+        look = theme.look()
+        plots.restyle(self.widget, widest="0.5")
+        dash = QtCore.Qt.PenStyle.DashLine
+        self._others.setPen(pg.mkPen(theme.tinted(look.dim, 130), width=1))
+        self._label.setPen(pg.mkPen(look.right, width=2, style=dash))
+        self._leader.setPen(pg.mkPen(look.accent, width=3))
+        self._moment.setPen(pg.mkPen(look.text, width=1))
+
+    def tell(self, opinion: Opinion, course: Course) -> None:
+        """Show how a window's scores went."""
         classes, ms = list(opinion.classes), course.ms
         leader = classes.index(opinion.answer)
         label = classes.index(opinion.label) if opinion.label in classes else leader
-        self.plot.getPlotItem().setXRange(0, max(opinion.window_ms, 1), padding=0)
+        self.widget.getPlotItem().setXRange(0, max(opinion.window_ms, 1), padding=0)
         most = np.argsort(course.score[-1])[::-1][:_MOST]
         rest = [k for k in most.tolist() if k not in (leader, label)]
         self._others.setData(*_joined(ms, course.score[:, rest]), connect="finite")
         self._leader.setData(ms, course.score[:, leader])
         self._label.setData(ms, course.score[:, label])
         self._label.setVisible(label != leader)
-        led = opinion.since_ms is not None
-        self._moment.setVisible(led)
-        if opinion.since_ms is None:
-            self.note = "no output spike yet"
-            return
-        self._moment.setValue(opinion.since_ms)
-        since = f"{opinion.since_ms:.0f} ms"
-        self.note = f"{opinion.answer} " + (
-            f"decided at {since}" if opinion.final else f"leads since {since}"
-        )
+        self._moment.setVisible(opinion.since_ms is not None)
+        if opinion.since_ms is not None:
+            self._moment.setValue(opinion.since_ms)
 
 
 def _joined(

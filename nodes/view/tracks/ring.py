@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodes.view.tracks import kernels
-
-MOST_RECENT = 2**22
-"""A ring holds no more events than that, 12 bytes each."""
+from nodes.view.tracks.show import MOST_RECENT
 
 _FIRST = 2**16
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodes.view.palette import Inks
-from nodes.view.tracks.canvas import MAX_PIXELS, Counter
+from nodes.view.tracks.canvas import Counter
+from nodes.view.tracks.show import MAX_PIXELS
 from pipeline.packets import SpikePacket
 
 _MOST_PACKETS = 512
