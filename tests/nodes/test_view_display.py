@@ -131,3 +131,14 @@ def test_the_module_is_imported_without_qt() -> None:
     code = "import sys, nodes.view.node; print(*(m for m in sys.modules if 'PySide' in m))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_to_look_at_a_graph_needs_no_compiled_code() -> None:
+    code = (
+        "import sys; from pipeline.graph import build\n"
+        "edges = [{'from': 'source', 'to': 'view'}]\n"
+        "build({'edges': edges, 'nodes': {'source': {}, 'view': {}}}, '')\n"
+        "print(*({'numba', 'PySide6', 'pyqtgraph', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 from PySide6 import QtCore, QtGui, QtWidgets
 from pytestqt.qtbot import QtBot
 
-from nodes.view import theme
+from nodes.view import plots, theme
 from nodes.view.node import View
 from nodes.view.palette import PALETTES
 from nodes.view.panels import opengl
 from nodes.view.panels.activity import Layers, rate_words
 from nodes.view.panels.gaze import GazePath
 from nodes.view.panels.health import COLUMNS, HealthPanel
+from nodes.view.panels.rates import Traffic
 from nodes.view.panels.scores import Scores
 from nodes.view.panels.space import Space
 from nodes.view.panels.spikes import Binned
 from nodes.view.scene import Scene
 from nodes.view.tracks import space
+from nodes.view.tracks.meter import Rates
 from nodes.view.tracks.ring import Recent
 from nodes.view.tracks.show import Show
 from nodes.view.tracks.space import Pose
@@ -39,6 +41,7 @@ Rgb = tuple[int, int, int]
 
 @pytest.fixture(autouse=True)
 def dark(qtbot: QtBot) -> Iterator[None]:
+    plots.loaded(wait=True)
     theme.use("dark", "blue-orange")
     yield
     theme.use("dark", "blue-orange")
@@ -375,3 +378,22 @@ def test_the_view_takes_every_kind() -> None:
     assert scene.spikes_seen == scene.activity.version == scene.gaze_seen == scene.words_seen == 1
     assert scene.heard_ns is not None
     view.stop()
+
+
+def test_a_panel_does_without_its_plot_until_that_can_be_made(
+    monkeypatch: pytest.MonkeyPatch, qtbot: QtBot, shown: list[QtWidgets.QWidget]
+) -> None:
+    panel = Traffic()
+    shown.append(panel)
+    panel.resize(300, 200)
+    panel.show()
+    with monkeypatch.context() as patch:
+        patch.setattr(plots, "loaded", lambda: False)
+        panel.tell(Rates(1000, 10, 60, [1.0, 2.0]))
+        panel.restyle()
+        assert panel.layout() is None
+    panel.tell(Rates(1000, 10, 60, [1.0, 2000.0]))
+    layout = panel.layout()
+    assert layout is not None
+    assert layout.count() == 1
+    qtbot.waitUntil(lambda: layout.itemAt(0).widget().isVisible())
