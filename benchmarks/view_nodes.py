@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from PySide6 import QtGui
 
     from nodes.view.window import Window
+    from pipeline.clock import Clock
 
 
 class Frames(NamedTuple):
@@ -66,9 +67,11 @@ class Witness(View):
     settings_type = WitnessSettings
     settings: WitnessSettings
 
-    def open(self) -> None:
-        """Begin with no frames."""
-        super().open()
+    def __init__(
+        self, settings: Settings | None = None, *, clock: Clock | None = None, **values: object
+    ) -> None:
+        super().__init__(settings, clock=clock, **values)
+        # The window may show its first frame before the node is open.
         self._frames = array("q")
         self._taken = self._painted = (0, 0)
         self._watched = False
