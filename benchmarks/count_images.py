@@ -1,12 +1,14 @@
 """A reconstructor beside a non-spiking network of the same size, and beside plain integration.
 
     python -m benchmarks.count_images --data DIR --targets DIR [--model NAME|FILE] [--epochs N]
+        [--saccades N]
 
 ``DIR`` has N-MNIST's layout with the splits Train and Test. The peer has the reconstructor's
 layers with biases, ReLU between them and a sigmoid at the end. It sees each recording's count
 image, all events of the window summed per pixel and polarity, and learns with the reconstructor's
-own recipe: the same recordings, shifts, loss, batches and schedule. Integration is the count image
-itself. All are measured on the split Test, which chooses nothing.
+own recipe: the same recordings, shifts, loss, batches and schedule. With ``--saccades 3`` it sees a
+count image of each third of the window instead: it then knows where the eye went. Integration is
+the count image itself. All are measured on the split Test, which chooses nothing.
 """
 
 from __future__ import annotations
@@ -57,27 +59,30 @@ class Figure:
 class CountNetwork(nn.Module):
     """A network's convolutions as a common network, ReLU between them."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, saccades: int = 1) -> None:
         super().__init__()
+        self.saccades = saccades
         parts: list[nn.Module] = []
         for layer, before in zip(network.layers, network.shapes, strict=False):
             if not isinstance(layer, Conv):
                 raise TypeError(f"{layer} is no convolution")
+            channels = before[0] if parts else before[0] * saccades
             parts += [
-                nn.Conv2d(before[0], layer.features, layer.kernel, layer.stride, layer.padding)
+                nn.Conv2d(channels, layer.features, layer.kernel, layer.stride, layer.padding)
             ]
             parts += [nn.ReLU()]
         self.layers = nn.Sequential(*parts[:-1])
 
-    def forward(self, counts: Tensor) -> Tensor:
-        """Return images ``[B, 1, H, W]`` in [0, 1] from counts ``[B, C, H, W]``."""
-        return torch.sigmoid(self.layers(counts / _BRIGHTEST))
+    def forward(self, spikes: Tensor) -> Tensor:
+        """Return images ``[B, 1, H, W]`` in [0, 1] from binned events ``[T, B, C, H, W]``."""
+        counts = torch.cat([part.sum(0) for part in spikes.tensor_split(self.saccades)], 1)
+        return torch.sigmoid(self.layers(counts * self.saccades / _BRIGHTEST))
 
 
-def train(config: ReconstructorConfig, batches: Batches) -> CountNetwork:
+def train(config: ReconstructorConfig, batches: Batches, saccades: int = 1) -> CountNetwork:
     """Train the peer on the recipe's batches."""
     torch.manual_seed(config.seed)
-    peer = CountNetwork(batches.network)
+    peer = CountNetwork(batches.network, saccades)
     optimiser = torch.optim.Adam(peer.parameters(), RATE)
     distance = Reconstruct(config, None).distance
     updates = config.epochs * len(batches)
@@ -86,22 +91,22 @@ def train(config: ReconstructorConfig, batches: Batches) -> CountNetwork:
             done = epoch * len(batches) + update
             for group in optimiser.param_groups:
                 group["lr"] = RATE * share_of_rate(config.schedule, done, updates)
-            counts = dense(batch.bins, batches.network.input_shape).sum(0)
+            spikes = dense(batch.bins, batches.network.input_shape)
             assert batch.images is not None
             optimiser.zero_grad()
-            distance(peer(counts), batch.images).backward()  # type: ignore[no-untyped-call]
+            distance(peer(spikes), batch.images).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     return peer
 
 
 def compare(
-    model: Model, config: ReconstructorConfig, data: str, targets: Targets
+    model: Model, config: ReconstructorConfig, data: str, targets: Targets, saccades: int = 1
 ) -> dict[str, Figure]:
     """Return the figures on the split Test of ours, the peer and plain integration."""
     training, test = read(data), _test(data)
     network = model.network
     batches = Batches(training, network, config, _truth(training, targets))
-    peer = train(config, batches).eval()
+    peer = train(config, batches, saccades).eval()
     whole = Whole(model)
     shown: dict[str, list[Image]] = {
         "silicon-retina": [],
@@ -113,10 +118,11 @@ def compare(
         bins = bin_events(test.events(i), height, width, model.bin_us, model.n_bins)
         spikes = whole.run(bins).sum(0)
         shown["silicon-retina"].append(model.intensity.of(spikes).reshape(model.output_shape[1:]))
-        counts = dense([bins], network.input_shape).sum(0)
+        events = dense([bins], network.input_shape)
         with torch.no_grad():
-            shown["count-image network"].append(peer(counts)[0, 0].numpy())
-        shown["integration"].append(_integrated(counts[0].sum(0).numpy(), model.output_shape[1:]))
+            shown["count-image network"].append(peer(events)[0, 0].numpy())
+        counts = events.sum((0, 1, 2)).numpy()
+        shown["integration"].append(_integrated(counts, model.output_shape[1:]))
     truth = _truth(test, targets)
     # N-MNIST's test recordings saw their digits one row higher than its training recordings did.
     lower = {f"{who}, one row lower": list(map(_lower, images)) for who, images in shown.items()}
@@ -162,11 +168,12 @@ def main() -> None:
     parser.add_argument("--targets", required=True, help="the true images")
     parser.add_argument("--model", default="nmnist-reconstructor")
     parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--saccades", type=int, default=1, help="count images a window")
     given = parser.parse_args()
     model = load(given.model)
     whole_window = [f"epochs={given.epochs}", f"full_epochs={given.epochs}"]
     config = recipe.read(ReconstructorConfig, "reconstructor", whole_window)
-    found = compare(model, config, given.data, open_targets(given.targets))
+    found = compare(model, config, given.data, open_targets(given.targets), given.saccades)
     table = Table("on the split Test", "SSIM", "PSNR, dB", title=model.network.spec)
     for who, figure in found.items():
         (s, ds), (p, dp) = figure.ssim, figure.psnr_db

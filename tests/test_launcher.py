@@ -318,15 +318,21 @@ def test_a_killed_launcher_leaves_nothing_behind(private_tmp: Path, tmp_path: Pa
     until(lambda: list(private_tmp.iterdir()) == [])
 
 
+def with_sink(kind: str, runs: Path, folder: Path) -> subprocess.Popen[bytes]:
+    """Begin a run that ends in a node of ``kind``, and wait for its processes."""
+    graph = {
+        "edges": [{"from": "source", "to": "log"}],
+        "nodes": {"source": {"pace": "fast"}, "log": {"kind": kind}},
+    }
+    process = start(write(graph, folder / "g.toml"))
+    until(lambda: len(nodes_of(runs)) == 3)
+    return process
+
+
 def test_two_signals_end_a_run_that_hangs(
     private_tmp: Path, tmp_path: Path, nodes_file: Path
 ) -> None:
-    graph = {
-        "edges": [{"from": "source", "to": "log"}],
-        "nodes": {"source": {"pace": "fast"}, "log": {"kind": f"{nodes_file}:Deaf"}},
-    }
-    process = start(write(graph, tmp_path / "g.toml"))
-    until(lambda: len(nodes_of(private_tmp)) == 3)
+    process = with_sink(f"{nodes_file}:Deaf", private_tmp, tmp_path)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
@@ -336,12 +342,7 @@ def test_two_signals_end_a_run_that_hangs(
 def test_a_signal_while_nodes_still_come_up_waits_for_none_of_them(
     private_tmp: Path, tmp_path: Path, nodes_file: Path
 ) -> None:
-    graph = {
-        "edges": [{"from": "source", "to": "log"}],
-        "nodes": {"source": {"pace": "fast"}, "log": {"kind": f"{nodes_file}:Cold"}},
-    }
-    process = start(write(graph, tmp_path / "g.toml"))
-    until(lambda: len(nodes_of(private_tmp)) == 3)
+    process = with_sink(f"{nodes_file}:Cold", private_tmp, tmp_path)
     process.send_signal(signal.SIGINT)
     # Nodes have half a minute to come up, and an end as long again: this is before either.
     _, err = process.communicate(timeout=25)

@@ -1,11 +1,13 @@
 """Plots in the viewer's look, as cheap as pyqtgraph can draw them.
 
 To load pyqtgraph takes as long as to load Qt and all else that the window is made of. It is loaded
-in a thread, when the window has its first picture; until then panels do without their plots.
+in a thread when a panel first has something to plot; until then panels do without their plots.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import threading
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -17,8 +19,18 @@ from nodes.view import theme
 if TYPE_CHECKING:
     import pyqtgraph as pg
 
-_lock = threading.Lock()
-_loader: list[threading.Thread] = []
+
+@functools.cache
+def _loader() -> threading.Thread:
+    loader = threading.Thread(target=_load, daemon=True)
+    loader.start()
+    return loader
+
+
+def _load() -> None:
+    # Whoever makes a plot then is told what is amiss.
+    with contextlib.suppress(ImportError):
+        import_module("pyqtgraph")
 
 
 def loaded(*, wait: bool = False) -> bool:
@@ -26,14 +38,10 @@ def loaded(*, wait: bool = False) -> bool:
 
     ``wait`` until it is there.
     """
-    with _lock:
-        if not _loader:
-            loader = threading.Thread(target=import_module, args=("pyqtgraph",), daemon=True)
-            _loader.append(loader)
-            loader.start()
+    loader = _loader()
     if wait:
-        _loader[0].join()
-    return not _loader[0].is_alive()
+        loader.join()
+    return not loader.is_alive()
 
 
 def plot_widget() -> pg.PlotWidget:

@@ -251,7 +251,7 @@ def test_stop_while_waiting_for_credit_returns_promptly(wire: Wire, ipc: str) ->
     begun = time.monotonic()
     stop.set()
     producer.over()
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 5
     edge = outlet.edges[0].board
     exact(edge)
     assert edge[EdgeSlot.SENT_PACKETS] == 10

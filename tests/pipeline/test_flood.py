@@ -106,8 +106,10 @@ def test_a_node_in_a_flood_stops_when_it_is_told_to(wire: Wire, ipc: str) -> Non
     while inlet.account[EdgeSlot.REJECTED_PACKETS] < 5000 and time.monotonic() < end:
         threading.Event().wait(0.001)
     control.stop.set()
+    begun = time.monotonic()
     threads[1].join(BOUND_S)
     assert not threads[1].is_alive()
+    assert time.monotonic() - begun < 2
     over.set()
     threads[0].join(BOUND_S)
     producer.close()

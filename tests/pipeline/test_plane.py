@@ -52,7 +52,9 @@ def test_every_node_knows_every_other_within_a_second(nodes: Nodes, tmp_path: Pa
     # And what is new reaches the far end within a second, a sink's beside it too.
     _, _, last, beside = made
     before = beside.statuses()["last"].mark
+    begun = time.monotonic()
     until(lambda: beside.statuses()["last"].mark > before)
+    assert time.monotonic() - begun < 1.5
     status = last.statuses()["middle"]
     assert {(e.peer, e.direction) for e in status.edges} == {("source", "in"), ("last", "out")}
     assert status.edges[0].delivered_packets > 0
@@ -295,7 +297,7 @@ def test_who_only_watches_is_no_consumer(wire: Wire, ipc: str) -> None:
     held = wire.taker(at, "held", kinds=())
     until(lambda: any(not e.left for e in outlet.edges), lambda: outlet.service(5))
     outlet.end()
-    assert time.monotonic() - begun < 30, "nobody waits for one that takes nothing"
+    assert time.monotonic() - begun < 5, "nobody waits for one that takes nothing"
     until(lambda: held.inlet.ended, held.take)
 
 

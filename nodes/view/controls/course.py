@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-import pyqtgraph as pg
 from PySide6 import QtCore
 
 from nodes.view import plots, theme
 from nodes.view.controls.holding import MOST_NOISE, Level
 
 
-class Course(pg.PlotWidget):  # type: ignore[misc]
+class Course:
     """Accuracy over noise with its 95 % interval; the lead, where no true class is known."""
 
     def __init__(self) -> None:
-        super().__init__(background=theme.look().ground, enableMenu=False)
-        item = self.getPlotItem()
-        item.hideButtons()
-        item.setMouseEnabled(x=False, y=False)
-        item.disableAutoRange()
-        item.showGrid(x=False, y=True, alpha=0.12)
+        import pyqtgraph as pg
+
+        self.widget = plots.plot_widget()
+        item = self.widget.getPlotItem()
+        item.showAxis("bottom")
         item.setXRange(-0.3, MOST_NOISE + 0.3, padding=0)
         item.setYRange(-0.03, 1.05, padding=0)
         item.getAxis("left").setTickSpacing(0.5, 0.5)
@@ -33,22 +31,22 @@ class Course(pg.PlotWidget):  # type: ignore[misc]
         self._line = item.plot(symbol="o")
         self._now = pg.InfiniteLine(angle=90)
         item.addItem(self._now)
-        self.setAccessibleName("accuracy over noise")
-        self.setToolTip(
+        self.widget.setAccessibleName("accuracy over noise")
+        self.widget.setToolTip(
             "The share of right answers over noise spikes a pixel, with its 95 % interval; where no"
             " true class is known, by which share of the output spikes the answer leads"
         )
         self.levels: list[Level] = []
         self.restyle()
 
-    def minimumSizeHint(self) -> QtCore.QSize:
-        """Room for a plot that shows something."""
-        return QtCore.QSize(theme.em(8), theme.em(4))
-
     def restyle(self) -> None:
         """Take on a new look."""
+        import pyqtgraph as pg
+
         look = theme.look()
-        plots.restyle(self, widest="100 %")
+        plots.restyle(self.widget, widest="100 %")
+        self.widget.setMinimumWidth(theme.em(8))
+        self.widget.setFixedHeight(theme.em(5))
         self._line.setPen(pg.mkPen(look.accent, width=2))
         self._line.setSymbolBrush(look.accent)
         self._line.setSymbolPen(None)

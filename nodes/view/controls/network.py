@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from nodes.view import plots, theme
+from nodes.view.controls.course import Course
 from nodes.view.controls.holding import MOST_NOISE, Holding, Level
 from nodes.view.controls.link import Link, can
 from nodes.view.controls.rows import Row
 from pipeline.status import NodeStatus
-
-if TYPE_CHECKING:
-    from nodes.view.controls.course import Course
 
 STEP = 0.25
 _KEY = "noise_per_pixel"
@@ -141,11 +138,8 @@ class NetworkPanel(QtWidgets.QWidget):
     def course(self) -> Course:
         """The plot; it is made when it is first asked for."""
         if self._course is None:
-            from nodes.view.controls.course import Course
-
             self._course = Course()
-            self._course.setFixedHeight(theme.em(5))
-            self._rows.insertWidget(0, self._course)
+            self._rows.insertWidget(0, self._course.widget)
         return self._course
 
     def minimumSizeHint(self) -> QtCore.QSize:
@@ -176,7 +170,6 @@ class NetworkPanel(QtWidgets.QWidget):
         )
         if self._course is not None:
             self._course.restyle()
-            self._course.setFixedHeight(theme.em(5))
         for row in self.knobs.values():
             row.restyle()
 

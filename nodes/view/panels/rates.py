@@ -27,7 +27,7 @@ def short(rate: float, *, exact: bool = True) -> str:
     return f"{rate:.0f}" if exact else f"{rate:g}"
 
 
-class _Course:
+class _Line:
     """The event rate's last seconds: a line over a filled ground."""
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class Traffic(Card):
         self._rates = Rates(0, 0, 0, [])
         self._age_ms: float | None = None
         self._version = -1
-        self._plot: _Course | None = None
+        self._plot: _Line | None = None
         self.restyle()
 
     def _figures(self) -> int:
@@ -110,7 +110,7 @@ class Traffic(Card):
         """Show new rates."""
         self._rates = rates
         if self._plot is None and plots.loaded():
-            self._plot = _Course()
+            self._plot = _Line()
             self.hold(self._plot.widget)
         if self._plot is not None:
             self._plot.tell(rates.history)

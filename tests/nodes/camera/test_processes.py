@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from typing import Any
 import pytest
 
 from nodes.camera.virtual import free_port
+from pipeline.board import Board, NodeSlot, State
 from tests.command import Retina
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]
 
@@ -57,6 +60,16 @@ def start(environment: dict[str, str], *words: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+def states(environment: dict[str, str]) -> dict[str, State]:
+    """Where the nodes of the one run are in their lives."""
+    found = {}
+    for path in Path(environment["XDG_RUNTIME_DIR"]).glob("*/run-*/*.board"):
+        board = Board(path, create=False)
+        found[path.stem] = State(board[NodeSlot.STATE])
+        board.close()
+    return found
+
+
 def test_the_ready_graph_on_a_stand_in(environment: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     result = retina(
@@ -96,9 +109,13 @@ def test_ctrl_c_while_the_camera_is_away(environment: dict[str, str], short: str
     try:
         assert run.stdout is not None
         assert any("waiting for it" in line for line in run.stdout)
+        # To import the other node's modules may take longer than the stop that is timed here.
+        until(lambda: states(environment) == {"camera": State.RUNNING, "bins": State.RUNNING})
+        begin = time.monotonic()
         run.send_signal(signal.SIGINT)
-        run.communicate(timeout=60)
+        run.communicate(timeout=20)
         assert run.returncode == 0
+        assert time.monotonic() - begin < 5
     finally:
         run.kill()
         run.wait()
@@ -128,8 +145,10 @@ def test_a_virtual_camera_by_its_command(
         edge = next(e for e in report["edges"] if e["from"] == "camera")
         assert edge["delivered_events"] > 1000
         # A client is still remembered by the writer: the end must not wait for it.
+        begin = time.monotonic()
         server.send_signal(signal.SIGINT)
-        assert server.wait(60) == 130
+        assert server.wait(20) == 130
+        assert time.monotonic() - begin < 2
     finally:
         server.kill()
         server.communicate()
