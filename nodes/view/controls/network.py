@@ -136,9 +136,10 @@ class NetworkPanel(QtWidgets.QWidget):
 
     @property
     def course(self) -> Course:
-        """The plot; it is made when it is first asked for."""
+        """The plot; it is made, with what there is to show, when it is first asked for."""
         if self._course is None:
             self._course = Course()
+            self._course.tell(self.holding.levels(), self.noise.noise())
             self._rows.insertWidget(0, self._course.widget)
         return self._course
 
