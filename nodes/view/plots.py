@@ -1,47 +1,60 @@
 """Plots in the viewer's look, as cheap as pyqtgraph can draw them.
 
 To load pyqtgraph takes as long as to load Qt and all else that the window is made of. It is loaded
-in a thread when a panel first has something to plot; until then panels do without their plots.
+when there has been a picture; until then panels do without their plots.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import threading
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from PySide6 import QtGui
+from PySide6 import QtCore, QtGui
 
 from nodes.view import theme
 
 if TYPE_CHECKING:
     import pyqtgraph as pg
 
-
-@functools.cache
-def _loader() -> threading.Thread:
-    loader = threading.Thread(target=_load, daemon=True)
-    loader.start()
-    return loader
+_SOON_MS = 1000
 
 
-def _load() -> None:
-    # Whoever makes a plot then is told what is amiss.
-    with contextlib.suppress(ImportError):
-        import_module("pyqtgraph")
+class Loading:
+    """Whether pyqtgraph is loaded, or about to be."""
+
+    def __init__(self) -> None:
+        self.over = self._begun = False
+
+    def begin(self) -> None:
+        """Load it soon."""
+        if not self._begun:
+            self._begun = True
+            QtCore.QTimer.singleShot(_SOON_MS, self.finish)
+
+    def finish(self) -> None:
+        """Load it now."""
+        if not self.over:
+            self.over = True
+            # Whoever makes a plot then is told what is amiss.
+            with contextlib.suppress(ImportError):
+                import_module("pyqtgraph")
+
+
+_loading = Loading()
 
 
 def loaded(*, wait: bool = False) -> bool:
-    """Return whether plots can be made without a delay; the first call begins to load pyqtgraph.
+    """Return whether plots can be made without a delay; the first call has pyqtgraph loaded soon.
 
-    ``wait`` until it is there.
+    ``wait`` until it is there. Called in the window's thread, which loads it: Qt's types are made
+    when they are first used, here by the import of pyqtgraph, and must not be by two threads.
     """
-    loader = _loader()
     if wait:
-        loader.join()
-    return not loader.is_alive()
+        _loading.finish()
+    else:
+        _loading.begin()
+    return _loading.over
 
 
 def plot_widget() -> pg.PlotWidget:

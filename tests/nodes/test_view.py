@@ -103,7 +103,7 @@ def show(
         stop.set()
 
     QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
-    # Loaded beside the window, it would hold up frames that are counted here.
+    # Loaded meanwhile, it would hold up frames that are counted here.
     plots.loaded(wait=True)
     timer = QtCore.QTimer()
     timer.timeout.connect(leave)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -397,3 +398,17 @@ def test_a_panel_does_without_its_plot_until_that_can_be_made(
     assert layout is not None
     assert layout.count() == 1
     qtbot.waitUntil(lambda: layout.itemAt(0).widget().isVisible())
+
+
+def test_plots_are_loaded_once_by_the_thread_that_has_the_window(
+    monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    loads: list[int] = []
+    monkeypatch.setattr(plots, "_loading", plots.Loading())
+    monkeypatch.setattr(plots, "_SOON_MS", 0)
+    monkeypatch.setattr(plots, "import_module", lambda name: loads.append(threading.get_ident()))
+    assert not plots.loaded()
+    assert not plots.loaded()
+    qtbot.waitUntil(plots.loaded)
+    assert plots.loaded(wait=True)
+    assert loads == [threading.get_ident()]
