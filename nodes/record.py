@@ -62,6 +62,8 @@ class Record(Node):
     settings_type = RecordSettings
     accepts = (EventPacket,)
     live = frozenset({"recording"})
+    leisure_ms = 10
+    patient = True
     settings: RecordSettings
 
     def open(self) -> None:

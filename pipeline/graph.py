@@ -105,6 +105,20 @@ class Graph:
         """Return the edges out of a node."""
         return [edge for edge in self.edges if edge.source == name]
 
+    def leisure_ms(self, name: str) -> int:
+        """Return for how many ms packets may wait at a node, for the sake of those behind it.
+
+        So long as the least patient of its consumers would let them; 0 where one is not patient,
+        or nobody knows who listens.
+        """
+        node = self.nodes[name]
+        consumers = {edge.target for edge in self.outputs(name)}
+        if node.listen:
+            return 0
+        if not consumers:
+            return node.cls.leisure_ms if node.cls.patient else 0
+        return min(self.leisure_ms(consumer) for consumer in consumers)
+
     def processes(self) -> dict[str, list[NodeSpec]]:
         """Return the nodes by the process that they share (a group, or one node alone)."""
         groups: dict[str, list[NodeSpec]] = {}

@@ -295,6 +295,7 @@ class Launcher:
                         for edge in outputs
                     ],
                     spec.control,
+                    self.graph.leisure_ms(spec.name),
                 )
             )
         return Assignment(

@@ -57,6 +57,8 @@ class Node:
     """A kind that owns the main thread (a window) defines ``main_thread(self, stop)``."""
     leisure_ms: ClassVar[int] = 0
     """So long what has come may wait for more, to be taken at once: each waking costs."""
+    patient: ClassVar[bool] = False
+    """Nothing hangs on how soon packets come: who sends to this kind alone may have its leisure."""
     live: ClassVar[frozenset[str]] = frozenset()
     """The settings that may be changed while the node runs."""
     actions: ClassVar[dict[str, str]] = {}

@@ -73,6 +73,7 @@ class Part(msgspec.Struct):
     inputs: list[Input]
     outputs: list[Output]
     control: bool = True
+    leisure_ms: int = 0
 
 
 class Assignment(msgspec.Struct):
@@ -274,6 +275,7 @@ class _Process:
             obeys=part.control,
             directory=self.directory,
             tuned=self._tuned[part.name],
+            leisure_ms=part.leisure_ms,
         )
 
 

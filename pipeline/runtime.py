@@ -68,12 +68,14 @@ class Runner:
         obeys: bool = True,
         directory: Path | None = None,
         tuned: Tuned | None = None,
+        leisure_ms: int = 0,
     ) -> None:
         """Put a runtime around ``node``.
 
         obeys       it may be asked to change (``control`` of the graph file)
         directory   the run's, where the other nodes' boards lie
         tuned       keeps the settings that are changed, for a successor
+        leisure_ms  so long the consumers of the graph let packets wait (``Graph.leisure_ms``)
         """
         self.node = node
         self.inlets = list(inlets)
@@ -84,6 +86,7 @@ class Runner:
         self._cpu_ns = time.process_time_ns if alone else time.thread_time_ns
         self._say = say
         self._wait_for_consumer = wait_for_consumer
+        self._leisure_ms = leisure_ms
         self._next_usage_ns = 0
         self._next_complaint_ns = 0
         self._next_attend_ns = 0
@@ -230,25 +233,24 @@ class Runner:
             poller.register(self.outlet.socket, zmq.POLLIN)
         open_inlets = list(self.inlets)
         while open_inlets and not control.stop.is_set():
-            busy = self._turn(open_inlets)
             self._attend()
-            if not busy:
+            if not self._turn(open_inlets):
                 self._rest(poller, open_inlets)
         if not control.stop.is_set():
             for packet in node.finish():
                 self._send(node.stamp(packet))
 
     def _turn(self, inlets: Sequence[Inlet]) -> bool:
-        """Deal with up to ``_TURN`` packets of each input; False where there were none.
+        """Deal with up to ``_TURN`` packets of each input; False where all that came is dealt with.
 
         Where a packet takes long it is fewer: what has come of them is not kept from the others.
         """
         node, clock, stop = self.node, self._clock, self.control.stop
-        busy = False
+        more = False
         for inlet in inlets:
             begun = clock.now_ns()
             taken: list[tuple[Packet, int]] = []
-            while len(taken) < _TURN and not stop.is_set():
+            while not stop.is_set():
                 packet = inlet.take()
                 if packet is None:
                     break
@@ -257,17 +259,17 @@ class Runner:
                     self._send(out)
                 if not stop.is_set():
                     taken.append((packet, arrived))
-                if arrived - begun > _TURN_NS:
+                if len(taken) >= _TURN or arrived - begun > _TURN_NS:
+                    more = True
                     break
             if not taken:
                 continue
-            busy = True
             # Delivered is what has also left again: a process that dies takes nothing with it.
             if self.outlet is not None:
                 self.outlet.flush()
             inlet.done_all(taken)
             self.board.cells[_CURSOR] = node.cursor
-        return busy
+        return more or any(inlet.at_hand for inlet in inlets)
 
     def _rest(self, poller: zmq.Poller, open_inlets: list[Inlet]) -> None:
         """Nothing to read: wait for whatever comes, drop inputs that have ended."""
@@ -278,8 +280,11 @@ class Runner:
                 poller.unregister(inlet.socket)
                 inlet.close()
         if open_inlets:
-            if self.node.leisure_ms:
-                self.control.stop.wait(self.node.leisure_ms / 1000)
+            # Where much comes at a time a rest would hold up the producer.
+            hurried = sum(not inlet.unhurried() for inlet in open_inlets)
+            leisure_ms = 0 if hurried else self._leisure()
+            if leisure_ms:
+                self.control.stop.wait(leisure_ms / 1000)
             # A busy stream goes on at once: it is not worth a word to the producer.
             ready = poller.poll(_BREATH_MS)
             if not ready:
@@ -291,6 +296,13 @@ class Runner:
                         inlet.ended = True
             if self.outlet is not None and self.outlet.socket in dict(ready):
                 self.outlet.service(0)
+
+    def _leisure(self) -> int:
+        """Return for how many ms what comes may wait for more."""
+        outlet = self.outlet
+        if outlet is not None and self._leisure_ms and not outlet.has_guest:
+            return max(self._leisure_ms, self.node.leisure_ms)
+        return self.node.leisure_ms
 
     def _complain(self, inlet: Inlet) -> None:
         """Pass on what was amiss with an input, once a second at most, or when it has ended."""

@@ -98,6 +98,8 @@ class Inlet:
         self._capacity = capacity
         self._granted = 0
         self._events_since = 0
+        self._together = [0, 0]
+        """Packets and events since the last rest."""
         self._batch = max(1, min(window // 4, window if policy == "lossless" else _PROMPT))
         self._last_word_ns = 0
         self._producer_incarnation = 0
@@ -157,6 +159,11 @@ class Inlet:
                 self._in_hand += 1
                 return packet
         return None
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether there is something to take that no poll of the socket would tell of."""
+        return bool(self._overtaken) or self._view is not None or self._postponed is not None
 
     def _receive(self) -> bool:
         """Get the next frame of packets; hear what the producer says in between."""
@@ -286,8 +293,19 @@ class Inlet:
         self._taken += len(taken)
         self._in_hand -= len(taken)
         self._events_since += events
+        self._together[0] += len(taken)
+        self._together[1] += events
         if self._taken - self._granted >= self._batch or self._events_since >= _MANY_EVENTS:
             self.grant()
+
+    def unhurried(self) -> bool:
+        """Whether little was taken since this was last asked.
+
+        Where it was much the producer may be waiting for its credit.
+        """
+        packets, events = self._together
+        self._together = [0, 0]
+        return 2 * packets < self._window and events < _MANY_EVENTS
 
     def grant(self, *, idle: bool = False) -> None:
         """Tell the producer what was taken, which lets it send as much again."""

@@ -146,6 +146,11 @@ class Outlet:
         """Whether anyone is there who takes packets."""
         return any(edge.identity is not None and edge.kinds for edge in self.edges)
 
+    @property
+    def has_guest(self) -> bool:
+        """Whether anyone takes packets whom nobody announced."""
+        return any(edge.kinds and not edge.expected and not edge.left for edge in self.edges)
+
     def takes(self, kind: type[Packet]) -> bool:
         """Whether a packet of that kind, sent now, would be kept for anyone.
 

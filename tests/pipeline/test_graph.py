@@ -327,3 +327,22 @@ def test_a_kind_in_a_file_is_sought_beside_the_graph(
     (beside / "own.py").unlink()
     with pytest.raises(GraphError, match=r"graphs/parts/own.py"):
         load(graph)
+
+
+def test_who_sends_to_patient_consumers_alone_may_take_their_leisure() -> None:
+    record, log = {"kind": "record", "path": "x.aedat4"}, {"kind": "log"}
+    nodes = {"source": {}, "a": {"kind": "filter"}, "b": {"kind": "filter"}, "bins": {}}
+    nodes |= {"infer": {}, "record": record, "log": log}
+    chain = [("source", "a"), ("a", "b"), ("b", "record")]
+
+    def leisure(edges: list[tuple[str, str]], **changes: Any) -> list[int]:
+        ends = [{"from": source, "to": target} for source, target in edges]
+        used = {name for pair in edges for name in pair}
+        kept = {name: {**each, **changes.get(name, {})} for name, each in nodes.items()}
+        made = build({"nodes": {n: kept[n] for n in kept if n in used}, "edges": ends}, "x.toml")
+        return [made.leisure_ms(name) for name in ("a", "b", "record")]
+
+    assert leisure(chain) == [10, 10, 10]
+    # Whoever else takes packets is not kept waiting.
+    assert leisure([*chain, ("a", "bins"), ("bins", "infer"), ("infer", "log")]) == [0, 10, 10]
+    assert leisure(chain, b={"listen": "tcp://127.0.0.1:5555"}) == [0, 0, 10]

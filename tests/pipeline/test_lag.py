@@ -177,3 +177,61 @@ def test_who_has_leisure_takes_several_packets_each_time_it_wakes(wire: Wire, ip
     assert spell.had == [0, 5, 10, 15, 20]
     # What came together is acknowledged together.
     assert node.before == [5 * (k // 5) for k in range(20)]
+
+
+def come(taker: Taker, outlet: Outlet, sizes: list[int]) -> None:
+    """Let packets of so many events be sent and taken."""
+    first = len(taker.seqs)
+    for k, n in enumerate(sizes, first):
+        outlet.send(numbered(k, n))
+    outlet.flush()
+    until(lambda: len(taker.seqs) == first + len(sizes), lambda: both(taker, outlet))
+
+
+def test_where_much_comes_at_a_time_nobody_rests(wire: Wire, ipc: str) -> None:
+    outlet, at = wire.outlet(ipc)
+    outlet.expect("c", "lossless", 8, ALL)
+    taker = wire.taker(at, window=8)
+    until(lambda: outlet.has_consumer, lambda: outlet.service(5))
+    assert taker.inlet.unhurried()
+    for sizes, unhurried in (([1] * 3, True), ([1] * 4, False), ([1 << 18], False), ([0], True)):
+        come(taker, outlet, sizes)
+        assert taker.inlet.unhurried() is unhurried
+        assert taker.inlet.unhurried()
+
+
+def test_what_words_have_overtaken_is_at_hand(wire: Wire, ipc: str) -> None:
+    outlet, at = wire.outlet(ipc)
+    outlet.expect("c", "lossless", 8, ALL)
+    taker = wire.taker(at)
+    inlet = taker.inlet
+    until(lambda: outlet.has_consumer, lambda: outlet.service(5))
+    assert not inlet.at_hand
+    outlet.send(numbered(0))
+    outlet.send(numbered(1))
+    outlet.flush()
+    until(lambda: inlet.at_hand, inlet.listen)
+    # No poll of the socket would tell of these.
+    assert inlet.take() is not None
+    assert inlet.at_hand
+    assert inlet.take() is not None
+    assert not inlet.at_hand
+
+
+def test_for_patient_consumers_packets_wait_unless_there_is_a_guest(wire: Wire, ipc: str) -> None:
+    outlet, at = wire.outlet(ipc)
+    outlet.expect("c", "lossless", 8, ALL)
+    node = Slow(DrivenClock(), 0)
+    runner = Runner(node, [], outlet, Board(), Control(), leisure_ms=7)
+    wire.taker(at)
+    until(lambda: outlet.has_consumer, lambda: outlet.service(5))
+    assert runner._leisure() == 7
+    wire.taker(at, name="watcher", kinds=())
+    until(lambda: len(outlet.edges) == 2, lambda: outlet.service(5))
+    assert runner._leisure() == 7
+    guest = wire.taker(at, name="guest")
+    until(lambda: outlet.has_guest, lambda: outlet.service(5))
+    assert runner._leisure() == 0
+    guest.inlet.close()
+    until(lambda: not outlet.has_guest, lambda: outlet.service(5))
+    assert runner._leisure() == 7
