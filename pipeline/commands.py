@@ -24,7 +24,7 @@ from pipeline.kinds import find, known
 from pipeline.launcher import Launcher
 from pipeline.memory import keep_freed_memory
 from pipeline.node import Node, SourceNode
-from pipeline.process import give_way
+from pipeline.priority import give_way
 from pipeline.report import Report
 from pipeline.runtime import Control, Runner
 from pipeline.settings import settings_from, table

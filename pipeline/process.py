@@ -16,7 +16,6 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from pipeline.kinds import find
 from pipeline.memory import keep_freed_memory
 from pipeline.node import Node
 from pipeline.packets import KINDS
+from pipeline.priority import give_way
 from pipeline.runtime import Control, Runner
 from pipeline.settings import settings_from
 from pipeline.tuned import Tuned
@@ -40,7 +40,6 @@ from pipeline.tuned import Tuned
 EXIT_CRASH = 70
 EXIT_REFUSED = 71
 _PATIENCE_S = 3.0
-_PAINTING = 10
 
 
 class Input(msgspec.Struct):
@@ -92,15 +91,6 @@ class Failure(msgspec.Struct):
     message: str
     status: int
     refused: bool
-
-
-def give_way(nodes: Iterable[Node]) -> None:
-    """Lower this process's priority where one of its nodes shows a window.
-
-    Painting can wait; who decides from events in milliseconds cannot.
-    """
-    if any(node.needs_display for node in nodes):
-        os.nice(_PAINTING)
 
 
 def board_path(directory: Path, node: str) -> Path:
