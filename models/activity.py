@@ -23,7 +23,7 @@ class Activity:
     def __init__(self, stepper: Stepper | TorchStepper) -> None:
         self._stepper = stepper
         self.names = stepper.network.names
-        self.shapes = stepper.network.shapes
+        self.shapes = (stepper.input_shape, *stepper.network.shapes[1:])
         self._parts: list[NDArray[np.uint32]] = []
         self._inputs: list[int] = []
         self._ends: list[NDArray[np.int64]] = []

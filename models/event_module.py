@@ -75,6 +75,7 @@ class Layers:
         self.network = network
         dynamics = network.neuron.dynamics
         self.table = layout.table(network)
+        self.reach = layout.reach(network)
         self.constants = np.array([*dynamics, network.pooling], np.float32)
         self.rhythm = np.array([dynamics.memory, dynamics.sweep], np.int64)
         self.orders = [
@@ -131,6 +132,7 @@ class Layers:
         while True:
             found, near, operations = layer_kernels.forward(
                 row,
+                self.reach,
                 self.constants,
                 self.weights,
                 self.delays,
@@ -304,6 +306,7 @@ class _Run(torch.autograd.Function):
                 n = row[layout.NEURONS]
                 layer_kernels.backward(
                     row,
+                    layers.reach,
                     layers.constants,
                     layers.weights,
                     layers.delays,

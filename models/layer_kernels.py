@@ -20,18 +20,22 @@ from models.layout import (
     C_IN,
     C_OUT,
     DELAYS,
+    DENSE,
+    FIRST_PLACE,
+    FIRST_WEIGHT,
     H_OUT,
-    KERNEL,
     KIND,
     NEURONS,
     NO_DELAYS,
+    OX,
+    OY,
     POOL,
+    ROWS,
     SLOTS,
-    W_IN,
     W_OUT,
 )
 from models.neuron_kernels import EXPONENTIAL, FAST_SIGMOID
-from models.scatter_kernels import collect, delay_gradient, gather, scatter
+from models.scatter_kernels import collect, delay_gradient, dot, gather, scatter
 from models.step_kernels import (
     ASLEEP,
     DECAY_X,
@@ -57,7 +61,26 @@ def arrange(index, count, shape, out, value):  # type: ignore[no-untyped-def]  #
 
 
 @numba.njit(cache=True, nogil=True)
-def forward(row, constants, weights, delays, offsets, index, value, state, acc, touched, fresh, rhythm, lo, hi, surrogate, u, fired, out_offsets, out, kept_offsets, kept, rho):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
+def _pool(row, reach, pooling, acc, touched, lo, hi, index, value, begin, end):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Scatter the spikes ``begin`` to ``end`` through a pooling layer; return the synapses."""
+    c_in = row[C_IN]
+    width = row[W_OUT]
+    first = row[FIRST_PLACE]
+    through = np.int64(0)
+    for j in range(begin, end):
+        at = np.int64(index[j])
+        place = at // c_in
+        oy = reach[first + place, OY]
+        if reach[first + place, ROWS] and lo <= oy < hi:
+            a = ((oy - lo) * width + reach[first + place, OX]) * c_in + at - place * c_in
+            acc[a] += value[j] * pooling
+            touched[a >> 7] = 1
+            through += np.int64(value[j])
+    return through
+
+
+@numba.njit(cache=True, nogil=True)
+def forward(row, reach, constants, weights, delays, offsets, index, value, state, acc, touched, fresh, rhythm, lo, hi, surrogate, u, fired, out_offsets, out, kept_offsets, kept, rho):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
     """Run a layer's rows ``lo`` to ``hi`` from rest; fill its spikes and what its gradient needs.
 
     ``out`` int32 gets the spikes; ``kept`` int32 and ``rho`` float32 the neurons near their
@@ -68,7 +91,6 @@ def forward(row, constants, weights, delays, offsets, index, value, state, acc, 
     """
     steps = offsets.shape[0] - 1
     c_in = row[C_IN]
-    width_in = row[W_IN]
     base = lo * row[W_OUT] * row[C_OUT]
     count = (hi - lo) * row[W_OUT] * row[C_OUT]
     blocks = (count + BLOCK - 1) // BLOCK
@@ -93,14 +115,18 @@ def forward(row, constants, weights, delays, offsets, index, value, state, acc, 
     eight_near = nearby.view(np.uint64)
     for t in range(steps):
         slot = t % row[SLOTS]
-        for j in range(offsets[t], offsets[t + 1]):
+        if row[KIND] == POOL:
+            operations += _pool(
+                row, reach, constants[POOLING], acc, touched, lo, hi, index, value, offsets[t],
+                offsets[t + 1],
+            )  # fmt: skip
+        for j in range(offsets[t], offsets[t + 1] if row[KIND] != POOL else offsets[t]):
             if value[j] != 0:
                 at = np.int64(index[j])
                 place = at // c_in
-                y = place // width_in
                 operations += np.int64(value[j]) * scatter(
-                    row, weights, delays, constants[POOLING], acc, touched, 0, slot, lo, hi,
-                    at - place * c_in, y, place - y * width_in, value[j],
+                    row, reach, weights, delays, constants[POOLING], acc, touched, 0, slot, lo, hi,
+                    at - place * c_in, place, value[j],
                 )  # fmt: skip
         sweep = t % rhythm[1] == rhythm[1] - 1
         begin = slot * row[NEURONS]
@@ -180,7 +206,7 @@ def _recede(constants, x, y, delta, e):  # type: ignore[no-untyped-def]  # pragm
 
 
 @numba.njit(cache=True, nogil=True)
-def backward(row, constants, weights, delays, offsets, index, value, low_offsets, low, kept_offsets, kept, rho, error, x, y, delta, e, awake, grad, delay_grad, low_error):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
+def backward(row, reach, constants, weights, delays, offsets, index, value, low_offsets, low, kept_offsets, kept, rho, error, x, y, delta, e, awake, grad, delay_grad, low_error):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
     """Run a layer back in time; add to ``grad`` and ``delay_grad``; fill ``low_error``.
 
     ``error`` [n kept] is the loss's derivative by the spike of each neuron that was kept; the
@@ -190,7 +216,6 @@ def backward(row, constants, weights, delays, offsets, index, value, low_offsets
     """
     steps = offsets.shape[0] - 1
     c_in = row[C_IN]
-    width_in = row[W_IN]
     neurons = row[NEURONS]
     slots = row[SLOTS]
     delayed = row[DELAYS] != NO_DELAYS
@@ -223,36 +248,47 @@ def backward(row, constants, weights, delays, offsets, index, value, low_offsets
             if value[j] != 0:
                 at = np.int64(index[j])
                 place = at // c_in
-                h = place // width_in
                 c = at - place * c_in
-                w = place - h * width_in
-                collect(row, grad, delays, e, at_slot, c, h, w, value[j])
+                collect(row, reach, grad, delays, e, at_slot, c, place, value[j])
                 if delayed:
                     delay_gradient(
-                        row, weights, delays, e, at_slot, slot, delay_grad, c, h, w, value[j]
+                        row,
+                        reach,
+                        weights,
+                        delays,
+                        e,
+                        at_slot,
+                        slot,
+                        delay_grad,
+                        c,
+                        place,
+                        value[j],
                     )
         if row[KIND] == POOL:
             # One synapse each: the call would cost more than what it does.
-            size, height, width, c_out = row[KERNEL], row[H_OUT], row[W_OUT], row[C_OUT]
+            width, c_out = row[W_OUT], row[C_OUT]
             pooling = constants[POOLING]
+            places = reach[row[FIRST_PLACE] :]
             for j in range(low_offsets[now], low_offsets[now + 1]):
                 at = np.int64(low[j])
                 place = at // c_in
-                h = place // width_in
-                oy = h // size
-                ox = (place - h * width_in) // size
-                if oy < height and ox < width:
-                    low_error[j] = (
-                        pooling * e[begin + (oy * width + ox) * c_out + at - place * c_in]
-                    )
+                if places[place, ROWS]:
+                    over = places[place, OY] * width + places[place, OX]
+                    low_error[j] = pooling * e[begin + over * c_out + at - place * c_in]
+            continue
+        if row[KIND] == DENSE and not delayed:
+            c_out = row[C_OUT]
+            here = e[begin : begin + c_out]
+            for j in range(low_offsets[now], low_offsets[now + 1]):
+                w = row[FIRST_WEIGHT] + np.int64(low[j]) * c_out
+                low_error[j] = dot(weights[w : w + c_out], here, c_out)
             continue
         for j in range(low_offsets[now], low_offsets[now + 1]):
             at = np.int64(low[j])
             place = at // c_in
-            h = place // width_in
             low_error[j] = gather(
-                row, weights, delays, constants[POOLING], e, at_slot,
-                at - place * c_in, h, place - h * width_in,
+                row, reach, weights, delays, constants[POOLING], e, at_slot,
+                at - place * c_in, place,
             )  # fmt: skip
 
 

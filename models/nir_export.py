@@ -91,6 +91,7 @@ def graph(model: Model) -> Any:
         "bin_us": model.bin_us,
         "window_us": model.window_us,
         "intensity": model.intensity,
+        "saccades_ms": model.saccades_ms,
     }
     metadata = {KEY: msgspec.json.encode(described).decode()}
     return nir.NIRGraph(builder.nodes, builder.edges, metadata=metadata)

@@ -33,6 +33,7 @@ class _Said(msgspec.Struct, kw_only=True):
     bin_us: int = 1_000
     window_us: int = 300_000
     intensity: Intensity = Intensity()
+    saccades_ms: tuple[float, ...] = ()
 
 
 @dataclass(slots=True)
@@ -159,6 +160,7 @@ def model_of(graph: Any, where: str, bin_us: int = 1_000) -> Model:
         task,
         tuple(part.delay for part in layers),
         said.intensity,
+        said.saccades_ms,
     )
     check(model, where)
     return model

@@ -21,23 +21,30 @@ from models.layout import (
     BY_GROUP,
     C_IN,
     C_OUT,
-    CONV,
+    CHANNEL_STEP,
     DELAYS,
     DENSE,
     FIRST_DELAY,
+    FIRST_PLACE,
     FIRST_WEIGHT,
     H_OUT,
     KERNEL,
     KIND,
     NEURONS,
     NO_DELAYS,
+    OX,
+    OY,
     PADDING,
     POOL,
+    ROW_STEP,
+    ROWS,
+    RUN,
     SLOTS,
     STRIDE,
     TAPS,
     W_IN,
     W_OUT,
+    WEIGHT,
 )
 
 _SHIFT = 7
@@ -57,113 +64,76 @@ def _begin(row, delays, base, slot, c):  # type: ignore[no-untyped-def]  # pragm
 
 
 @numba.njit(cache=True, nogil=True)
-def scatter(row, weights, delays, pooling, acc, touched, base, slot, lo, hi, c, y, x, n):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add ``n`` spikes of the input at (c, y, x); return the number of synapses.
+def scatter(row, reach, weights, delays, pooling, acc, touched, base, slot, lo, hi, c, place, n):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add ``n`` spikes of the input at (c, place); return the number of synapses.
 
     ``touched`` uint8 is set for every block of ``acc`` that is reached.
     """
     if row[DELAYS] == BY_GROUP:
-        return _scatter_groups(row, weights, delays, acc, touched, base, slot, lo, hi, c, y, x, n)
+        return _scatter_groups(row, weights, delays, acc, touched, base, slot, lo, hi, c, place, n)
     begin = _begin(row, delays, base, slot, c)
-    kind = row[KIND]
+    at = reach[row[FIRST_PLACE] + place]
     c_out = row[C_OUT]
-    if kind == POOL:
-        oy = y // row[KERNEL]
-        ox = x // row[KERNEL]
-        if oy < lo or oy >= hi or ox >= row[W_OUT]:
+    oy = np.int64(at[OY])
+    rows = np.int64(at[ROWS])
+    if row[KIND] == POOL:
+        if rows == 0 or oy < lo or oy >= hi:
             return 0
-        a = begin + ((oy - lo) * row[W_OUT] + ox) * c_out + c
+        a = begin + ((oy - lo) * row[W_OUT] + at[OX]) * c_out + c
         acc[a] += n * pooling
         touched[a >> _SHIFT] = 1
         return 1
-    if kind == DENSE:
-        w = row[FIRST_WEIGHT] + ((y * row[W_IN] + x) * row[C_IN] + c) * c_out
-        source = weights[w : w + c_out]
-        target = acc[begin : begin + c_out]
-        for i in range(c_out):
-            target[i] += n * source[i]
-        for block in range(begin >> _SHIFT, ((begin + c_out - 1) >> _SHIFT) + 1):
-            touched[block] = 1
-        return c_out
-    stride = row[STRIDE]
-    kernel = row[KERNEL]
-    taps = row[TAPS]
-    width = row[W_OUT]
-    top = y + row[PADDING]
-    left = x + row[PADDING]
-    phase = left % stride
-    last = left // stride
-    first = max(last - (kernel - phase + stride - 1) // stride + 1, 0)
-    end = min(last, width - 1)
-    if end < first:
+    run = np.int64(at[RUN])
+    w = row[FIRST_WEIGHT] + at[WEIGHT] + c * row[CHANNEL_STEP]
+    if oy < lo:
+        rows -= lo - oy
+        w -= (lo - oy) * row[ROW_STEP]
+        oy = lo
+    rows = min(rows, hi - oy)
+    if rows <= 0:
         return 0
-    run = (end - first + 1) * c_out
-    rows = 0
-    for oy in range(max((top - kernel + stride) // stride, lo), min(top // stride, hi - 1) + 1):
-        ky = top - oy * stride
-        w = (
-            row[FIRST_WEIGHT]
-            + (((c * kernel + ky) * stride + phase) * taps + (first - last + taps - 1)) * c_out
-        )
-        a = begin + ((oy - lo) * width + first) * c_out
+    line = row[W_OUT] * c_out
+    a = begin + (oy - lo) * line + at[OX] * c_out
+    step = row[ROW_STEP]
+    for _ in range(rows):
         source = weights[w : w + run]
         target = acc[a : a + run]
         for i in range(run):
             target[i] += n * source[i]
         for block in range(a >> _SHIFT, ((a + run - 1) >> _SHIFT) + 1):
             touched[block] = 1
-        rows += 1
+        a += line
+        w -= step
     return rows * run
 
 
 @numba.njit(cache=True, nogil=True)
-def collect(row, grad, delays, e, slot, c, y, x, n):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add ``n`` times the error ``e`` to the gradient of every synapse of the input (c, y, x)."""
+def collect(row, reach, grad, delays, e, slot, c, place, n):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add ``n`` times the error ``e`` to the gradient of every synapse of the input (c, place)."""
     if row[DELAYS] == BY_GROUP:
         for f in range(row[C_OUT]):
-            _group(COLLECT, row, grad, delays, e, slot, c, y, x, n, f)
+            _group(COLLECT, row, grad, delays, e, slot, c, place, n, f)
         return
-    begin = _begin(row, delays, 0, slot, c)
-    c_out = row[C_OUT]
-    if row[KIND] == DENSE:
-        w = row[FIRST_WEIGHT] + ((y * row[W_IN] + x) * row[C_IN] + c) * c_out
-        target = grad[w : w + c_out]
-        source = e[begin : begin + c_out]
-        for i in range(c_out):
-            target[i] += n * source[i]
+    if row[KIND] == POOL:
         return
-    if row[KIND] != CONV:
-        return
-    stride = row[STRIDE]
-    kernel = row[KERNEL]
-    taps = row[TAPS]
-    width = row[W_OUT]
-    top = y + row[PADDING]
-    left = x + row[PADDING]
-    phase = left % stride
-    last = left // stride
-    first = max(last - (kernel - phase + stride - 1) // stride + 1, 0)
-    end = min(last, width - 1)
-    if end < first:
-        return
-    run = (end - first + 1) * c_out
-    for oy in range(
-        max((top - kernel + stride) // stride, 0), min(top // stride, row[H_OUT] - 1) + 1
-    ):
-        ky = top - oy * stride
-        w = (
-            row[FIRST_WEIGHT]
-            + (((c * kernel + ky) * stride + phase) * taps + (first - last + taps - 1)) * c_out
-        )
-        a = begin + (oy * width + first) * c_out
+    at = reach[row[FIRST_PLACE] + place]
+    run = np.int64(at[RUN])
+    line = row[W_OUT] * row[C_OUT]
+    w = row[FIRST_WEIGHT] + at[WEIGHT] + c * row[CHANNEL_STEP]
+    a = _begin(row, delays, 0, slot, c) + at[OY] * line + at[OX] * row[C_OUT]
+    step = row[ROW_STEP]
+    for _ in range(at[ROWS]):
         target = grad[w : w + run]
         source = e[a : a + run]
         for i in range(run):
             target[i] += n * source[i]
+        a += line
+        w -= step
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _dot(a, b, n):  # type: ignore[no-untyped-def]  # pragma: no cover
+def dot(a, b, n):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the scalar product of the first ``n`` of two arrays."""
     total = np.float32(0)
     for i in range(n):
         total += a[i] * b[i]
@@ -171,53 +141,34 @@ def _dot(a, b, n):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 
 @numba.njit(cache=True, nogil=True)
-def gather(row, weights, delays, pooling, e, slot, c, y, x):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return the weighted error behind the synapses of the input (c, y, x)."""
+def gather(row, reach, weights, delays, pooling, e, slot, c, place):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the weighted error behind the synapses of the input (c, place)."""
     total = np.float32(0)
     if row[DELAYS] == BY_GROUP:
         for f in range(row[C_OUT]):
-            total += _group(GATHER, row, weights, delays, e, slot, c, y, x, total, f)
+            total += _group(GATHER, row, weights, delays, e, slot, c, place, total, f)
         return total
-    begin = _begin(row, delays, 0, slot, c)
-    kind = row[KIND]
-    c_out = row[C_OUT]
-    if kind == POOL:
-        oy = y // row[KERNEL]
-        ox = x // row[KERNEL]
-        if oy < row[H_OUT] and ox < row[W_OUT]:
-            total = pooling * e[begin + (oy * row[W_OUT] + ox) * c_out + c]
+    at = reach[row[FIRST_PLACE] + place]
+    line = row[W_OUT] * row[C_OUT]
+    a = _begin(row, delays, 0, slot, c) + at[OY] * line + at[OX] * row[C_OUT]
+    if row[KIND] == POOL:
+        if at[ROWS]:
+            total = pooling * e[a + c]
         return total
-    if kind == DENSE:
-        w = row[FIRST_WEIGHT] + ((y * row[W_IN] + x) * row[C_IN] + c) * c_out
-        return _dot(weights[w : w + c_out], e[begin : begin + c_out], c_out)
-    stride = row[STRIDE]
-    kernel = row[KERNEL]
-    taps = row[TAPS]
-    width = row[W_OUT]
-    top = y + row[PADDING]
-    left = x + row[PADDING]
-    phase = left % stride
-    last = left // stride
-    first = max(last - (kernel - phase + stride - 1) // stride + 1, 0)
-    end = min(last, width - 1)
-    if end < first:
-        return total
-    run = (end - first + 1) * c_out
-    for oy in range(
-        max((top - kernel + stride) // stride, 0), min(top // stride, row[H_OUT] - 1) + 1
-    ):
-        ky = top - oy * stride
-        w = (
-            row[FIRST_WEIGHT]
-            + (((c * kernel + ky) * stride + phase) * taps + (first - last + taps - 1)) * c_out
-        )
-        a = begin + (oy * width + first) * c_out
-        total += _dot(weights[w : w + run], e[a : a + run], run)
+    run = np.int64(at[RUN])
+    w = row[FIRST_WEIGHT] + at[WEIGHT] + c * row[CHANNEL_STEP]
+    step = row[ROW_STEP]
+    for _ in range(at[ROWS]):
+        total += dot(weights[w : w + run], e[a : a + run], run)
+        a += line
+        w -= step
     return total
 
 
 @numba.njit(cache=True, nogil=True)
-def _scatter_groups(row, weights, delays, acc, touched, base, slot, lo, hi, c, y, x, n):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _scatter_groups(row, weights, delays, acc, touched, base, slot, lo, hi, c, place, n):  # type: ignore[no-untyped-def]  # pragma: no cover
+    y = place // row[W_IN]
+    x = place - y * row[W_IN]
     synapses = 0
     for f in range(row[C_OUT]):
         at = slot + delays[row[FIRST_DELAY] + f * row[C_IN] + c]
@@ -263,8 +214,10 @@ def _conv_place(row, c, ky, kx, f):  # type: ignore[no-untyped-def]  # pragma: n
 
 
 @numba.njit(cache=True, nogil=True)
-def _group(what, row, weights, delays, e, slot, c, y, x, n, f):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Collect into, or gather from, the synapses of the input (c, y, x) to one feature."""
+def _group(what, row, weights, delays, e, slot, c, place, n, f):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Collect into, or gather from, the synapses of the input (c, place) to one feature."""
+    y = place // row[W_IN]
+    x = place - y * row[W_IN]
     total = np.float32(0)
     at = slot + delays[row[FIRST_DELAY] + f * row[C_IN] + c]
     if at >= row[SLOTS]:
@@ -296,7 +249,7 @@ def _group(what, row, weights, delays, e, slot, c, y, x, n, f):  # type: ignore[
 
 
 @numba.njit(cache=True, nogil=True)
-def delay_gradient(row, weights, delays, e, slot, before, grad, c, y, x, n):  # type: ignore[no-untyped-def]  # pragma: no cover
+def delay_gradient(row, reach, weights, delays, e, slot, before, grad, c, place, n):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add to ``grad`` [delays] what a spike that comes at ``slot`` says of its delays.
 
     SLAYER's ∂L/∂d = Σ ∂L/∂x[k] · −(x[k+1] − x[k]): the error where the delayed spike is, less the
@@ -305,10 +258,10 @@ def delay_gradient(row, weights, delays, e, slot, before, grad, c, y, x, n):  # 
     if row[DELAYS] == BY_GROUP:
         for f in range(row[C_OUT]):
             at = row[FIRST_DELAY] + f * row[C_IN] + c
-            grad[at] += n * _group(GATHER, row, weights, delays, e, slot, c, y, x, n, f)
-            grad[at] -= n * _group(GATHER, row, weights, delays, e, before, c, y, x, n, f)
+            grad[at] += n * _group(GATHER, row, weights, delays, e, slot, c, place, n, f)
+            grad[at] -= n * _group(GATHER, row, weights, delays, e, before, c, place, n, f)
     elif row[DELAYS] != NO_DELAYS:
         at = row[FIRST_DELAY] + c
         zero = np.float32(0)
-        grad[at] += n * gather(row, weights, delays, zero, e, slot, c, y, x)
-        grad[at] -= n * gather(row, weights, delays, zero, e, before, c, y, x)
+        grad[at] += n * gather(row, reach, weights, delays, zero, e, slot, c, place)
+        grad[at] -= n * gather(row, reach, weights, delays, zero, e, before, c, place)

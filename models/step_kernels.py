@@ -150,7 +150,7 @@ def _layer(row, constants, state, acc, touched, fresh, slot, memory, sweep, u, f
 
 
 @numba.njit(cache=True, nogil=True)
-def step(table, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired, queue, index, count, n, totals, out):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
+def step(table, reach, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired, queue, index, count, n, totals, out):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
     """Take one bin: the first ``n`` of ``index`` (flat into C, H, W) and ``count``.
 
     Sets ``out`` [outputs] int64 to the output layer's spikes and adds to ``totals``. ``rhythm`` is
@@ -170,12 +170,10 @@ def step(table, constants, weights, delays, state, acc, touched, fresh, rhythm, 
     for i in range(n):
         flat = np.int64(index[i])
         c = flat // plane
-        y = (flat - c * plane) // first[W_IN]
-        x = flat - c * plane - y * first[W_IN]
         k = count[i]
         operations += np.int64(k) * scatter(
-            first, weights, delays, constants[POOLING], acc, touched,
-            first[FIRST_INPUT], slot, 0, first[H_OUT], c, y, x, np.float32(k),
+            first, reach, weights, delays, constants[POOLING], acc, touched,
+            first[FIRST_INPUT], slot, 0, first[H_OUT], c, flat - c * plane, np.float32(k),
         )  # fmt: skip
     spikes = 0
     layers = table.shape[0]
@@ -195,11 +193,10 @@ def step(table, constants, weights, delays, state, acc, touched, fresh, rhythm, 
             for i in range(found):
                 at = np.int64(mine[i])
                 place = at // c_out
-                y = place // row[W_OUT]
                 operations += scatter(
-                    after, weights, delays, constants[POOLING], acc, touched,
+                    after, reach, weights, delays, constants[POOLING], acc, touched,
                     after[FIRST_INPUT], slot, 0, after[H_OUT],
-                    at - place * c_out, y, place - y * row[W_OUT], np.float32(1),
+                    at - place * c_out, place, np.float32(1),
                 )  # fmt: skip
         else:
             out[:] = 0
@@ -227,7 +224,7 @@ def tell(table, queue, totals, index):  # type: ignore[no-untyped-def]  # pragma
 
 
 @numba.njit(cache=True, nogil=True)
-def run(table, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired, queue, offsets, index, count, totals, out):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
+def run(table, reach, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired, queue, offsets, index, count, totals, out):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
     """Take the bins that ``offsets`` parts ``index`` and ``count`` into; fill ``out`` [bins, n].
 
     Returns how many bins were taken: all, or those before one with an index outside the input.
@@ -236,8 +233,8 @@ def run(table, constants, weights, delays, state, acc, touched, fresh, rhythm, u
         lo = np.int64(offsets[k])
         hi = np.int64(offsets[k + 1])
         ok = step(
-            table, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired, queue,
-            index[lo:hi], count[lo:hi], hi - lo, totals, out[k],
+            table, reach, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired,
+            queue, index[lo:hi], count[lo:hi], hi - lo, totals, out[k],
         )  # fmt: skip
         if not ok:
             return k

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models import layout
 from models import step_kernels as k
 from models.store import Model
+from pipeline.binning import Bins
 
 Spiked = tuple[NDArray[np.int64], NDArray[np.uint32]]
 """Who spiked in a bin: ``index`` [n], flat into each layer's (C, H, W), layer behind layer, and
@@ -19,7 +20,7 @@ Spiked = tuple[NDArray[np.int64], NDArray[np.uint32]]
 class Stepper:
     """One stream through a model; its state lives from ``reset`` to ``reset``.
 
-    input_shape   (C, H, W) of a bin; channel 0 OFF, 1 ON
+    input_shape   (C, H, W) of a bin of events; channel 0 OFF, 1 ON
     output_shape  (C, H, W) of the output layer
     classes       labels of a classifier's output neurons, in order
     bin_us        length of a bin
@@ -34,13 +35,14 @@ class Stepper:
     def __init__(self, model: Model) -> None:
         network = model.network
         self.network = network
-        self.input_shape = network.input_shape
+        self.input_shape = model.input_shape
         self.output_shape = model.output_shape
         self.classes = model.classes
         self.bin_us = model.bin_us
         self.window_us = model.window_us
         dynamics = network.neuron.dynamics
         self._table = layout.table(network)
+        self._reach = layout.reach(network)
         self._constants = np.array([*dynamics, network.pooling], np.float32)
         self._threshold = 1.0
         self._weights, self._delays = laid(model)
@@ -58,7 +60,9 @@ class Stepper:
         self._totals = np.zeros(k.FIRED + len(self._table), np.int64)
         self._told = np.zeros(neurons, np.uint32)
         self._out = np.zeros(math.prod(self.output_shape), np.int64)
-        self._inputs = math.prod(network.input_shape)
+        self._inputs = math.prod(model.input_shape)
+        self._saccades = model.saccades
+        self._bin = 0
         # Inputs are copied here: a view into a received packet may be read-only or unaligned,
         # and each such kind of array would be compiled for anew.
         self._index = np.zeros(self._inputs, np.uint32)
@@ -106,6 +110,7 @@ class Stepper:
         self._touched.fill(0)
         self._fresh.fill(k.ASLEEP)
         self._totals.fill(0)
+        self._bin = 0
 
     def step(self, index: NDArray[np.uint32], count: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Take one bin and return the output layer's spikes in it, ``[n_out]`` int64.
@@ -123,8 +128,13 @@ class Stepper:
             self._count = np.zeros(2 * n, np.uint8)
         self._index[:n] = index
         self._count[:n] = count
+        if self._saccades.told and n:
+            if int(index.max()) >= self._inputs:
+                raise self._outside(int(index.max()))
+            self._index[:n] += self._saccades.first(self._bin)
         taken = k.step(
             self._table,
+            self._reach,
             self._constants,
             self._weights,
             self._delays,
@@ -143,11 +153,14 @@ class Stepper:
             self._out,
         )
         if not taken:
-            raise ValueError(
-                f"input {int(index.max())} lies outside {self.input_shape}, "
-                f"expected below {self._inputs}"
-            )
+            raise self._outside(int(index.max()))
+        self._bin += 1
         return self._out.copy()
+
+    def _outside(self, index: int) -> ValueError:
+        return ValueError(
+            f"input {index} lies outside {self.input_shape}, expected below {self._inputs}"
+        )
 
     def run(
         self,
@@ -168,8 +181,10 @@ class Stepper:
         if n != len(count):
             raise ValueError(f"{n} indices have {len(count)} counts")
         out = np.zeros((len(offsets) - 1, len(self._out)), np.int64)
+        _, index, _ = self._saccades.apart(Bins(offsets, index, count), self._bin)
         taken = k.run(
             self._table,
+            self._reach,
             self._constants,
             self._weights,
             self._delays,
@@ -187,6 +202,7 @@ class Stepper:
             self._totals,
             out,
         )
+        self._bin += taken
         if taken < len(out):
             raise ValueError(f"bin {taken} has an input outside {self.input_shape}")
         return out

@@ -26,6 +26,7 @@ from safetensors.numpy import save as to_bytes
 from models.card import check_card
 from models.network import MAX_DELAY_MS, Dense, Network, Shape, parse
 from models.neuron import CUBA, LIF, SRM
+from models.saccades import Saccades, starts
 from pipeline.errors import ModelError
 
 FORMAT = "silicon-retina-model"
@@ -79,6 +80,8 @@ class Model:
     bin_us            length of a step
     window_us         time after which an answer is due
     intensity         how a reconstructor's spikes become an image
+    saccades_ms       when each saccade of a window begins, where each has input channels of its own
+                      (``models.saccades``); none where all share the channels
     """
 
     network: Network
@@ -90,11 +93,24 @@ class Model:
     task: Task = "classifier"
     delays: tuple[NDArray[np.float32] | None, ...] = ()
     intensity: Intensity = Intensity()
+    saccades_ms: tuple[float, ...] = ()
 
     @property
     def n_bins(self) -> int:
         """Bins in a window."""
         return self.window_us // self.bin_us
+
+    @property
+    def input_shape(self) -> Shape:
+        """(C, H, W) of a bin of events: the network's input, or that of one saccade."""
+        channels, height, width = self.network.input_shape
+        return channels // max(1, len(self.saccades_ms)), height, width
+
+    @property
+    def saccades(self) -> Saccades:
+        """What tells the network which saccade it sees."""
+        begins = starts(self.saccades_ms, self.network.neuron.ts_ms)
+        return Saccades(begins, self.n_bins, math.prod(self.input_shape))
 
     @property
     def output_shape(self) -> Shape:
@@ -126,7 +142,7 @@ class Model:
         return replace(self, network=moved)
 
 
-class _Description(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class _Description(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     task: Task
     network: str
     input_shape: tuple[int, int, int]
@@ -135,6 +151,7 @@ class _Description(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     bin_us: int
     window_us: int
     intensity: Intensity = Intensity()
+    saccades_ms: tuple[float, ...] = ()
 
 
 def save(model: Model, path: str | Path) -> None:
@@ -154,6 +171,7 @@ def save(model: Model, path: str | Path) -> None:
         bin_us=model.bin_us,
         window_us=model.window_us,
         intensity=model.intensity,
+        saccades_ms=model.saccades_ms,
     )
     metadata = {
         "format": FORMAT,
@@ -217,6 +235,7 @@ def load(name_or_path: str | Path) -> Model:
         described.task,
         delays,
         described.intensity,
+        described.saccades_ms,
     )
     check(model, str(path), described.input_shape)
     check_card(path, needed=shipped)
@@ -254,6 +273,7 @@ def check(model: Model, where: str, input_shape: Sequence[int] | None = None) ->
                 f"{where}: 'layers.{i}.delay' has {delay.min():g} to {delay.max():g} ms, "
                 f"expected 0 to {MAX_DELAY_MS}"
             )
+    _check_saccades(model, where)
     outputs = math.prod(network.shapes[-1])
     if model.task == "classifier":
         if len(model.classes) != outputs or len(set(model.classes)) != outputs:
@@ -274,6 +294,20 @@ def check(model: Model, where: str, input_shape: Sequence[int] | None = None) ->
         raise ModelError(
             f"{where}: bin of {model.bin_us} µs disagrees with the neuron's step of "
             f"{network.neuron.ts_ms} ms"
+        )
+
+
+def _check_saccades(model: Model, where: str) -> None:
+    try:
+        begins = starts(model.saccades_ms, model.network.neuron.ts_ms)
+    except ValueError as error:
+        raise ModelError(f"{where}: {error}") from None
+    channels, times = model.network.input_shape[0], len(begins)
+    if begins and (channels % times or begins[-1] >= model.n_bins):
+        raise ModelError(
+            f"{where}: saccades at {model.saccades_ms} ms, expected within the window of "
+            f"{model.window_us / 1000:g} ms and as many input channels for each, "
+            f"{model.network.spec} has {channels} in all"
         )
 
 

@@ -38,7 +38,7 @@ class TorchStepper:
 
     def __init__(self, model: Model, device: str = "cuda", streams: int = 1) -> None:
         network = model.network
-        self.input_shape = network.input_shape
+        self.input_shape = model.input_shape
         self.output_shape = model.output_shape
         self.classes = model.classes
         self.bin_us = model.bin_us
@@ -69,7 +69,10 @@ class TorchStepper:
         ]
         self._time = torch.zeros((), dtype=torch.int64, device=self._device)
         self._frame = self._zeros(streams, *network.input_shape)
-        self._inputs = math.prod(network.input_shape)
+        self._inputs = math.prod(model.input_shape)
+        self._each = math.prod(network.input_shape)
+        self._saccades = model.saccades
+        self._bins = [0] * streams
         self._out = self._zeros(streams, math.prod(self.output_shape))
         self._totals = torch.zeros((2, streams), dtype=torch.int64, device=self._device)
         self._fired: list[Tensor] = []
@@ -128,6 +131,7 @@ class TorchStepper:
             if state is not None:
                 state[:, which] = 0
         self._totals[:, which] = 0
+        self._bins[which] = [0] * len(self._bins[which])
 
     def step(self, index: NDArray[np.uint32], count: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Take one bin and return the output layer's spikes in it, ``[n_out]`` int64.
@@ -157,7 +161,11 @@ class TorchStepper:
                     f"input {int(index.max())} lies outside {self.input_shape}, "
                     f"expected below {self._inputs}"
                 )
-        flat = [np.asarray(i).astype(np.int64) + s * self._inputs for s, (i, _) in enumerate(bins)]
+        flat = [
+            np.asarray(index).astype(np.int64) + (s * self._each + int(self._saccades.first(k)))
+            for s, ((index, _), k) in enumerate(zip(bins, self._bins, strict=True))
+        ]
+        self._bins = [k + 1 for k in self._bins]
         places = torch.from_numpy(np.concatenate(flat)).to(self._device)
         counts = np.concatenate([np.asarray(c).astype(np.float32) for _, c in bins])
         values = torch.from_numpy(counts).to(self._device)

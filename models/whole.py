@@ -28,6 +28,7 @@ class Whole:
     def __init__(self, model: Model, threads: int = 2) -> None:
         network = model.network
         self._layers = Layers(network)
+        self._saccades = model.saccades
         self._layers.take(model.weights, model.delays or (None,) * len(network.layers))
         self._rooms = [Room(self._layers.table) for _ in range(threads)]
         self._pool = ThreadPoolExecutor(threads, "retina-whole") if threads > 1 else None
@@ -40,7 +41,7 @@ class Whole:
         Raises ValueError where an index of ``recording`` lies outside the network's input.
         """
         layers = self._layers
-        train = layers.inputs(recording)
+        train = layers.inputs(self._saccades.apart(recording))
         self.spikes = self.synaptic_operations = 0
         for i in range(len(layers.table)):
             train, operations = self._layer(i, train)

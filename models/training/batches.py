@@ -107,7 +107,8 @@ class Batches:
                 still = msgspec.structs.replace(config.augmentation, shift_px=0.0)
                 events = augment(shift_events(events, by, SENSOR), SENSOR, still, rng)
                 images[b] = shift_image(images[b], by)
-            bins.append(bin_events(events, height, width, config.bin_us, n_bins, begin))
+            binned = bin_events(events, height, width, config.bin_us, n_bins, begin)
+            bins.append(config.saccades(height, width).apart(binned, begin // config.bin_us))
             for mask in masks or ():
                 # One mask a recording: a synapse that is gone stays gone for the recording.
                 kept = rng.random(mask.shape[1:], np.float32) >= config.dropout
@@ -128,4 +129,8 @@ def whole(data: Dataset, network: Network, config: AnyConfig, chosen: Sequence[i
     """Return recordings as they are, binned over the whole window."""
     _, height, width = network.input_shape
     n_bins = config.bins(config.window_ms)
-    return [bin_events(data.events(i), height, width, config.bin_us, n_bins) for i in chosen]
+    saccades = config.saccades(height, width)
+    return [
+        saccades.apart(bin_events(data.events(i), height, width, config.bin_us, n_bins))
+        for i in chosen
+    ]

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from models.augment import Augmentation
 from models.neuron import SRM, Neuron
+from models.saccades import Saccades, starts
 from models.store import Intensity
 from models.surrogate import Surrogate
 
@@ -110,6 +111,8 @@ class Config(Part, frozen=True):
                    window, those before on one saccade drawn from each recording
     batch          recordings an update, over all processes
     saccade_ms, window_ms   how long the short and the full recordings are
+    saccades_ms    when the window's saccades begin, each of which has input channels of its own
+                   (``models.saccades``); none: all share OFF and ON
     dropout        share of each hidden layer's neurons that are silenced for a recording
     rate_penalty   loss per hidden spike of a neuron and bin
     average        decay per update of a running mean of the weights, which is what is validated
@@ -129,6 +132,7 @@ class Config(Part, frozen=True):
     batch: Natural = 16
     saccade_ms: Natural = 100
     window_ms: Natural = 300
+    saccades_ms: tuple[NotNegative, ...] = ()
     dropout: Share = 0.05
     rate_penalty: NotNegative = 0.1
     average: Share = 0.0
@@ -151,6 +155,11 @@ class Config(Part, frozen=True):
             raise ValueError(
                 f"saccade_ms = {self.saccade_ms} is longer than window_ms = {self.window_ms}"
             )
+        begins = starts(self.saccades_ms, self.neuron.ts_ms)
+        if begins and begins[-1] >= self.bins(self.window_ms):
+            raise ValueError(
+                f"saccades_ms = {list(self.saccades_ms)} go beyond window_ms = {self.window_ms}"
+            )
         if self.validation.choose == "best" and not self.validation.share:
             raise ValueError('validation.choose = "best" needs validation.share above 0')
 
@@ -158,6 +167,11 @@ class Config(Part, frozen=True):
     def bin_us(self) -> int:
         """Length of a bin."""
         return round(self.neuron.ts_ms * 1000)
+
+    def saccades(self, height: int, width: int) -> Saccades:
+        """Return what tells a network of ``height`` × ``width`` inputs which saccade it sees."""
+        begins = starts(self.saccades_ms, self.neuron.ts_ms)
+        return Saccades(begins, self.bins(self.window_ms), 2 * height * width)
 
     def bins(self, ms: float) -> int:
         """Return how many bins ``ms`` are."""

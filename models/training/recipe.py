@@ -46,7 +46,8 @@ def read(kind: type[C], name: str | None = None, changes: Sequence[str] = ()) ->
         key, equals, value = change.partition("=")
         if not equals:
             raise SettingError(f"--set {change}: expected KEY=VALUE, such as epochs=20")
-        values = _with(to_dict(config), key.strip().split("."), value, f"--set {change}")
+        given = _list(value) if value.lstrip().startswith("[") else value
+        values = _with(to_dict(config), key.strip().split("."), given, f"--set {change}")
         config = build(kind, values, f"--set {change}", text=True)
     return config
 
@@ -94,7 +95,14 @@ def _load(name: str) -> tuple[dict[str, Any], str]:
         raise SettingError(f"{path}: is not TOML: {error}") from None
 
 
-def _with(values: dict[str, Any], keys: list[str], value: str, where: str) -> dict[str, Any]:
+def _list(value: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value
+
+
+def _with(values: dict[str, Any], keys: list[str], value: Any, where: str) -> dict[str, Any]:
     """Return ``values`` with one changed; a new kind of a part begins from its defaults."""
     first, *rest = keys
     if not rest:
@@ -173,4 +181,6 @@ def _value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return msgspec.json.encode(value).decode()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
     return str(value)

@@ -124,9 +124,12 @@ def _network(config: AnyConfig) -> Network:
     except ValueError as error:
         raise SettingError(f"network: {error}") from None
     channels, (features, height, width) = network.input_shape[0], network.shapes[-1]
-    if channels != 2:
+    expected = 2 * max(1, len(config.saccades_ms))
+    if channels != expected:
+        each = " for each of saccades_ms" if config.saccades_ms else ""
         raise SettingError(
-            f"network {config.network!r} has {channels} input channels, expected 2 (OFF and ON)"
+            f"network {config.network!r} has {channels} input channels, expected {expected} "
+            f"(OFF and ON{each})"
         )
     if isinstance(config, ReconstructorConfig) and (features, height, width) != (1, 28, 28):
         raise SettingError(

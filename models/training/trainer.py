@@ -131,6 +131,7 @@ class Trainer:
             "bin_us": config.bin_us,
             "window_us": config.bins(config.window_ms) * config.bin_us,
             "task": config.task,
+            "saccades_ms": config.saccades_ms,
         }
         if isinstance(config, ReconstructorConfig):
             return Model(**common, intensity=config.intensity)

@@ -47,7 +47,7 @@ def rows_of(model: Model, sample: Sample) -> Rows:
         for layer, end in enumerate(ends.tolist(), 1):
             found[layer].append((k, fired[begin:end].astype(np.int64)))
             begin = end
-    sizes = [math.prod(shape) for shape in (model.network.input_shape, *model.network.shapes[1:])]
+    sizes = [math.prod(shape) for shape in (model.input_shape, *model.network.shapes[1:])]
     ms = model.bin_us / 1000
     return Rows(list(stepper.network.names), sizes, [_joined(layer, ms) for layer in found])
 

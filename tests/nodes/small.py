@@ -13,7 +13,7 @@ SPEC = "2-10c5-10c3-5c3p0-1c3p0"
 """The report's reconstructor: 34×34 becomes 28×28."""
 
 
-def reconstructor(path: Path, spec: str = SPEC) -> Path:
+def reconstructor(path: Path, spec: str = SPEC, saccades_ms: tuple[float, ...] = ()) -> Path:
     """Save a reconstructor at ``path`` whose outputs fire, and not all alike; return its path."""
     network = parse(spec, 34, 34)
     rng = np.random.default_rng(3)
@@ -22,5 +22,8 @@ def reconstructor(path: Path, spec: str = SPEC) -> Path:
         for shape in network.weight_shapes
     )
     intensity = Intensity(scale=40, offset=0, kind="linear")
-    save(Model(network, weights, task="reconstructor", intensity=intensity), path)
+    model = Model(
+        network, weights, task="reconstructor", intensity=intensity, saccades_ms=saccades_ms
+    )
+    save(model, path)
     return path

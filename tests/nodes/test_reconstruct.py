@@ -59,7 +59,18 @@ def images(model: Path, packets: list[SpikePacket], **settings: int) -> list[Rec
     return [packet for packet in made if isinstance(packet, ReconstructionPacket)]
 
 
-def test_the_stream_sees_exactly_what_the_whole_recording_shows(model: Path) -> None:
+@pytest.fixture(scope="module")
+def knowing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that is told which saccade it sees."""
+    path = tmp_path_factory.mktemp("knowing") / "tiny.safetensors"
+    return reconstructor(path, "6-4c5-1c5p0", (0, 105, 210))
+
+
+@pytest.mark.parametrize("which", ["model", "knowing"])
+def test_the_stream_sees_exactly_what_the_whole_recording_shows(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    model: Path = request.getfixturevalue(which)
     finals = [packet for packet in images(model, bins()) if packet.header.final]
     shown = samples(SAMPLES_DIR, "Test")[:LIMIT]
     assert [packet.header.sample for packet in finals] == [sample.name for sample in shown]
@@ -70,6 +81,20 @@ def test_the_stream_sees_exactly_what_the_whole_recording_shows(model: Path) -> 
         np.testing.assert_array_equal(packet.pixels, made.intensity.of(counts.reshape(28, 28)))
         assert packet.header.label == sample.label
         assert packet.header.t_end - packet.header.t_begin == packet.header.window_us == 300_000
+
+
+def test_without_samples_the_saccades_begin_anew_after_every_window(knowing: Path) -> None:
+    packets = nameless(bins()[: 300 * LIMIT])
+    last = images(knowing, packets, every_ms=300)[-1]
+    stepper = Stepper(load(knowing))
+    apart = [
+        stepper.step(packet.index[lo:hi], packet.count[lo:hi])
+        for packet in packets
+        for lo, hi in pairwise(packet.offsets.tolist())
+    ]
+    assert len(apart) == 300 * LIMIT
+    shown = load(knowing).intensity.of(np.sum(apart[-300:], 0).reshape(28, 28))
+    np.testing.assert_array_equal(last.pixels, shown)
 
 
 def test_images_come_every_so_often_and_at_the_windows_end(model: Path) -> None:
