@@ -3,7 +3,8 @@
 Where events come many to the µs, an event is little news: its column and its row's low byte. The
 rest, from the row's high byte over the polarity and the padding to the whole time of the event that
 follows, stood behind an earlier event already, most often a near one. So each event is three
-bytes as they are and one match of thirteen, six bytes in all, and nothing has to be searched for.
+bytes as they are and one match of thirteen, six bytes in all, and nothing has to be searched for;
+where no near one has its row's high byte and its polarity these are told as well, eight bytes.
 Where time runs on between events LZ4's own search finds more, and is used.
 
 Source of the format: "LZ4 Frame Format Description" 1.6.3 and "LZ4 Block Format Description", by
@@ -70,8 +71,36 @@ def _encode(head, words, raw, out, last):  # type: ignore[no-untyped-def]  # pra
     at = 0
     # The bytes from here on are not yet written; those of the head lie before zero.
     anchor = -32
+    # The first event that another at the time of this one follows; times are in order.
+    first = 0
     for i in range(n - 1):
         base = 16 * i
+        now, following = words[i, 0], words[i + 1, 0]
+        c = words[i, 1]
+        key = (c >> 23 & 0x1FE) | (c >> 32 & 1)
+        j = last[key]
+        last[key] = i
+        if anchor == base + 8:
+            change = now ^ following
+            if change == 0:
+                # The event ahead will always do, but for the row's high byte and the polarity.
+                near = (j >= first) & (i - j < 4096)
+                short = 0x39 | (c & 0xFFFFFF) << 8 | (i - j) << 36
+                long = 0x57 | (c & 0xFF_FFFF_FFFF) << 8 | 16 << 48
+                store64(out, at, short if near else long)
+                at += 6 if near else 8
+                anchor = base + 24
+                continue
+            if (j >= 0) & (i - j < 4096) & (change >> 32 == 0):
+                store64(out, at, 0x31 | (c & 0xFFFFFF) << 8 | (i - j) << 36)
+                fresh = 1 + (change > 0xFF) + (change > 0xFFFF) + (change > 0xFFFFFF)
+                low = following & ((1 << 8 * fresh) - 1)
+                token = fresh << 4 | (4 - fresh)
+                store64(out, at + 6, token | low << 8 | 16 << (8 + 8 * fresh))
+                at += 9 + fresh
+                first = i
+                anchor = base + 24
+                continue
         if anchor <= base and i > 0:
             change = words[i, 0] ^ words[i - 1, 0]
             fresh = 0
@@ -79,27 +108,14 @@ def _encode(head, words, raw, out, last):  # type: ignore[no-untyped-def]  # pra
                 change = (change >> 8) & 0xFF_FFFF_FFFF_FFFF
                 fresh += 1
             if fresh <= 4:
-                if anchor == base:
-                    low = words[i, 0] & ((1 << 8 * fresh) - 1)
-                    token = fresh << 4 | (4 - fresh)
-                    store64(out, at, token | low << 8 | 16 << (8 + 8 * fresh))
-                    at += 3 + fresh
-                else:
-                    at = _sequence(head, raw, anchor, base + fresh, 16, 8 - fresh, out, at)
+                at = _sequence(head, raw, anchor, base + fresh, 16, 8 - fresh, out, at)
                 anchor = base + 8
-        c = words[i, 1]
-        key = (c >> 23 & 0x1FE) | (c >> 32 & 1)
-        j = last[key]
-        last[key] = i
+        if now != following:
+            first = i
         if j < 0 or i - j >= 4096:
             continue
-        length = 13 if words[i + 1, 0] == words[j + 1, 0] else 5
-        offset = 16 * (i - j)
-        if anchor == base + 8:
-            store64(out, at, 0x30 | (length - 4) | (c & 0xFFFFFF) << 8 | offset << 32)
-            at += 6
-        else:
-            at = _sequence(head, raw, anchor, base + 11, offset, length, out, at)
+        length = 13 if j >= first and now == following else 5
+        at = _sequence(head, raw, anchor, base + 11, 16 * (i - j), length, out, at)
         anchor = base + 11 + length
     # A block ends with bytes that are no match.
     return _literals(head, raw, anchor, 16 * n, 0, out, at)
