@@ -4,9 +4,10 @@ Real processes, real sockets, the real window, painted by the processor: on Qt's
 and on a virtual X server where Xvfb is installed; the rows say which. Frames are counted when Qt
 paints the picture, their age is from the newest event's birth at the source to that moment. The
 overload is a node that needs 2 ms of processor time for each packet of 1 ms, all edges ``latest``.
-What a viewer costs is measured on source, bins and sink, ``lossless``, in turn without a viewer,
-with ``retina view ADDRESS`` attached to the source, and with the same one stopped (SIGSTOP). The
-first picture is timed from the start of ``retina view FILE`` to when its screenshot is on the disk.
+What a viewer costs is measured on source, bins and sink, ``lossless``, which run on while in turn
+there is no viewer, ``retina view ADDRESS`` attached to the source, and the same one stopped
+(SIGSTOP). The first picture is timed from the start of ``retina view FILE`` to when its screenshot
+is on the disk.
 """
 
 from __future__ import annotations

@@ -74,19 +74,20 @@ def running(launcher: Launcher, node: str) -> Iterator[None]:
 
 
 class Reading(NamedTuple):
-    """What an edge's end has counted by a moment, and a process's time."""
+    """What an edge's end has counted by a moment, a process's time, and what the host took."""
 
     ns: int
     cpu_s: float
     packets: int
     events: int
     histogram: list[int]
+    stolen_s: float = 0.0
 
 
 def read(edge: EdgeBoard, pid: int) -> Reading:
     """Read an edge's receiving end, and the time of a process."""
     packets, events = edge[EdgeSlot.DELIVERED_PACKETS], edge[EdgeSlot.DELIVERED_EVENTS]
-    return Reading(time.monotonic_ns(), cpu_s(pid), packets, events, edge.latency())
+    return Reading(time.monotonic_ns(), cpu_s(pid), packets, events, edge.latency(), stolen_s())
 
 
 def end(launcher: Launcher, node: str, producer: str) -> EdgeBoard:
@@ -107,6 +108,12 @@ def cpu_s(pid: int) -> float:
     """Return the processor time of a process so far, all its threads, to 10 ms."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def stolen_s() -> float:
+    """Return for how long the host of a virtual machine gave its processors to others, in all."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    return int(fields[8]) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

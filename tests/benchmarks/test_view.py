@@ -18,7 +18,7 @@ from benchmarks.view_frames import age_rows, frame_rows, overload, painted
 from benchmarks.view_guests import GUESTS, Spell, guest_rows, rows_of, spell
 from benchmarks.view_nodes import Frames, Labour, frames_of
 from benchmarks.view_replay import Sample, first_rows, growth_mb, memory_rows, record
-from benchmarks.view_watch import Reading, cpu_s, screen, screens, until
+from benchmarks.view_watch import Reading, cpu_s, screen, screens, stolen_s, until
 from pipeline.errors import RetinaError
 from pipeline.latency import BUCKETS, bucket
 from pipeline.packets import EventPacket
@@ -87,8 +87,18 @@ def test_a_spell_is_what_came_between_two_readings() -> None:
     after[bucket(2_000)] = 1000
     found = spell(Reading(0, 1.0, 10, 500, before), Reading(2 * 10**9, 1.5, 1010, 4_000_500, after))
     assert found.mev_s == pytest.approx(2.0)
-    assert found.p99_ms == pytest.approx(2.0, rel=0.04)
+    assert found.p50_ms == found.p90_ms == found.p99_ms == pytest.approx(2.0, rel=0.04)
     assert found.source_us == pytest.approx(500)
+    assert found.stolen_percent == 0
+
+
+def test_a_spell_knows_what_the_host_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    counts = [0] * BUCKETS
+    before = Reading(0, 1.0, 10, 500, counts, 7.0)
+    after = Reading(2 * 10**9, 1.5, 1010, 4_000_500, counts, 7.1)
+    assert spell(before, after).stolen_percent == pytest.approx(2.5)
+    assert stolen_s() >= 0
 
 
 def test_guests_are_compared_round_by_round() -> None:
@@ -102,6 +112,21 @@ def test_guests_are_compared_round_by_round() -> None:
     assert found["x: a viewer, p99 beside no viewer"].max == pytest.approx(125)
     assert found["x: a stopped viewer, p99 beside no viewer"].min == pytest.approx(50)
     assert "x: no viewer, throughput beside no viewer" not in found
+    assert found["x: no viewer, p99 beside itself"].median == pytest.approx(100)
+
+
+def test_spells_in_which_the_host_took_little_are_told_apart() -> None:
+    spells = {
+        guest: [Spell(1, p99, 1, 1, 2, stolen) for p99, stolen in ((9, 8.0), (4, 0.5), (3, 0.0))]
+        for guest in GUESTS
+    }
+    found = {row.name: row for row in rows_of("x", spells)}
+    assert found["x: a viewer, p99"].runs == 3
+    assert found["x, undisturbed: a viewer, p99"].median == 3.5
+    assert found["x: no viewer, p99 beside itself"].runs == 1
+    assert found["x: the processors taken away by the host"].max == 8
+    spells[GUESTS[1]] = spells[GUESTS[1]][:1] * 3
+    assert not any("undisturbed" in row.name for row in rows_of("x", spells))
 
 
 def test_memory_is_looked_at_once_it_has_settled() -> None:
@@ -168,7 +193,8 @@ UNITS: dict[Callable[..., list[Row]], dict[str, str]] = {
         "backwards": "of",
     },
     guest_rows: {
-        "throughput": "Mev/s", "p99": "ms", "for a packet": "µs of a core", "no viewer": "%",
+        "throughput": "Mev/s", "p50": "ms", "p90": "ms", "p99": "ms",
+        "for a packet": "µs of a core", "no viewer": "%", "beside itself": "%", "the host": "%",
     },
     memory_rows: {"event time": "s", "wall time": "s", "resident": "MB", "growth": "MB"},
     first_rows: {"first picture": "s", "processor": "s"},
