@@ -209,14 +209,19 @@ class Stepper:
 
 
 def laid(model: Model) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return a model's weights and delays (in bins) in the kernels' order, all layers' together."""
+    """Return a model's weights and delays (in bins) in the kernels' order, all layers' together.
+
+    Delays that a model does not give are 0.
+    """
     network = model.network
     weights = [np.zeros(0, np.float32)]
     delays = [np.zeros(0, np.int64)]
     for i, layer in enumerate(network.layers):
-        weight, delay = model.weights[i], model.delay(i)
+        weight, delay, shape = model.weights[i], model.delay(i), network.delay_shapes[i]
         if weight is not None:
             weights.append(layout.lay(weight, layout.order(layer, network.shapes[i])))
         if delay is not None:
             delays.append(layout.whole_bins(delay, network.neuron.ts_ms))
+        elif shape is not None:
+            delays.append(np.zeros(math.prod(shape), np.int64))
     return np.concatenate(weights), np.concatenate(delays)

@@ -57,6 +57,7 @@ def run_built(
 
     console = Console(stderr=report_file == "-")
     report: Report | None = None
+    failed = False
     try:
         with LiveTable(console) as live:
             launcher = Launcher(
@@ -64,13 +65,15 @@ def run_built(
             )
             report = launcher.run()
     except RetinaError as error:
-        report = getattr(error, "report", None)
+        report, failed = getattr(error, "report", None), True
         raise
     finally:
         if report is not None:
             if report_file:
                 report.write(report_file)
-            summarise(report, console)
+            # Where nothing ever went over an edge, the line that says why is all there is to say.
+            if not failed or any(edge.sent_packets for edge in report.edges):
+                summarise(report, console)
     return report
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -135,6 +136,13 @@ def test_silence_after_input_stays_finite_and_ends() -> None:
     nothing = np.zeros(3001, np.uint32)
     stepper.run(nothing, np.zeros(0, np.uint32), np.zeros(0, np.uint8))
     assert not stepper._state.any()
+
+
+def test_delays_that_a_model_does_not_give_are_none() -> None:
+    model = made("2-4c3d-5D", 8, 8, 1)
+    without = replace(model, network=parse("2-4c3-5", 8, 8))
+    bins = noise(model.network, 20, 1)
+    np.testing.assert_array_equal(Stepper(model).run(*bins), Stepper(without).run(*bins))
 
 
 def test_inputs_outside_are_refused_and_leave_the_state() -> None:

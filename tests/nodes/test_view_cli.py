@@ -143,6 +143,7 @@ def test_a_mistake_is_one_line(
     assert done.returncode == status, done.stderr
     assert says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert not done.stdout
 
 
 def test_of_several_runs_one_is_to_be_named(runtime: Path) -> None:
