@@ -47,34 +47,32 @@ def evt2(raw, words, state):  # type: ignore[no-untyped-def]  # pragma: no cover
     begun, high = state[4], state[5]
     while i < len(data) and n < room:
         some = data[i : i + min(32, room - n)]
-        # Where the next words are all events, they are decoded several at once.
+        # Words up to the next that is no event are decoded several at once.
         others = np.uint32(begun == 0) << np.uint32(31)
         for k in range(len(some)):
             others |= some[k]
-        if others < 1 << 29:
-            out = flat[2 * n : 2 * (n + len(some))]
-            for k in range(len(some)):
-                w = np.int64(some[k])
-                out[2 * k] = high | (w >> 22 & 0x3F)
-                out[2 * k + 1] = (w >> 11 & 0x7FF) | (w & 0x7FF) << 16 | (w & 1 << 28) << 4
-            n += len(some)
-            i += len(some)
-            continue
-        for k in range(len(some)):
+        events = len(some)
+        if others >= 1 << 29:
+            events = 0
+            while begun == 1 and some[events] < 1 << 29:
+                events += 1
+        out = flat[2 * n : 2 * (n + events)]
+        for k in range(events):
             w = np.int64(some[k])
-            kind = w >> 28
-            i += 1
-            if kind <= 1 and begun == 1:
-                flat[2 * n] = high | (w >> 22 & 0x3F)
-                flat[2 * n + 1] = (w >> 11 & 0x7FF) | (w & 0x7FF) << 16 | kind << 32
-                n += 1
-            elif kind == 8:
-                _time_high(w & 0xFFFFFFF, 1 << 28, 6, state)
-                begun, high = state[4], state[5]
-                # As a rule a run of events begins behind it.
-                break
-            elif kind not in (0xA, 0xE, 0xF):
-                state[1] += 4
+            out[2 * k] = high | (w >> 22 & 0x3F)
+            out[2 * k + 1] = (w >> 11 & 0x7FF) | (w & 0x7FF) << 16 | (w & 1 << 28) << 4
+        n += events
+        i += events
+        if others < 1 << 29:
+            continue
+        w = np.int64(data[i])
+        kind = w >> 28
+        i += 1
+        if kind == 8:
+            _time_high(w & 0xFFFFFFF, 1 << 28, 6, state)
+            begun, high = state[4], state[5]
+        elif kind not in (0xA, 0xE, 0xF):
+            state[1] += 4
     state[0] = 4 * i
     return n
 
