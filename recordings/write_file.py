@@ -10,6 +10,7 @@ from pathlib import Path
 from pipeline.errors import RecordingError
 from pipeline.packets import Buffer
 from recordings.decoder import said
+from recordings.write_behind import Behind
 
 _MOST_PARTS = 64
 
@@ -29,6 +30,7 @@ class OutFile:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise cannot_write(path, error) from None
+        self._behind = Behind(self._fd)
 
     def append(self, *parts: Buffer) -> None:
         """Write ``parts`` behind one another at the end: all of them, or nothing stays.
@@ -42,6 +44,7 @@ class OutFile:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, before)
             raise cannot_write(self.path, error) from None
+        self._behind.reached(self.size)
 
     def put(self, at: int, *parts: Buffer) -> int:
         """Write ``parts`` from byte ``at`` on, whatever is there; return where they end."""
