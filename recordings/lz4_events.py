@@ -19,6 +19,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.packets import Buffer
 from recordings.unaligned import store64
 
 _FRAME = bytes.fromhex("04224d18 6070 73")
@@ -32,8 +33,10 @@ _SAME = 0.75
 _HEAD = 32
 
 
-def packed(head: bytes, words: NDArray[np.int64]) -> bytes | None:
+def packed(head: bytes, words: NDArray[np.int64]) -> list[Buffer] | None:
     """Return the LZ4 frame of a packet: its 32 bytes ``head``, then events ``words`` ``[n, 2]``.
+
+    It is the buffers one behind the other.
 
     Every byte of an event beyond t, x, y and a polarity of 0 or 1 must be zero. None where LZ4's
     own search would make less of it.
@@ -48,7 +51,7 @@ def packed(head: bytes, words: NDArray[np.int64]) -> bytes | None:
     length = int(_encode(first, words, raw, out, np.full(512, -1, np.int64)))
     if length >= size:
         return None
-    return b"".join((_FRAME, struct.pack("<I", length), out[:length].data, _END))
+    return [_FRAME + struct.pack("<I", length), out[:length].data, _END]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -108,7 +108,9 @@ class Aedat4Writer(Writer):
         """Return a packet compressed by what is known of events, None where that is no gain."""
         prefixed = bytes(evts.encode_events(events)[0])
         frame = packed(prefixed[evts.PREFIX.size :], events.view(np.int64).reshape(-1, 2))
-        return None if frame is None else [evts.PREFIX.pack(0, len(frame)), frame]
+        if frame is None:
+            return None
+        return [evts.PREFIX.pack(0, sum(map(len, frame))), *frame]
 
     def _side(self, name: str, packet: bytes, n: int, first: int, last: int) -> None:
         if name not in self._streams:

@@ -230,7 +230,7 @@ class Writer(ABC):
         if n > self.packet_events - self._held:
             self.flush()
         begin = t_begin - self.origin_us
-        words = np.ascontiguousarray(wire).view(np.int64)
+        words = np.frombuffer(np.ascontiguousarray(wire), np.int64)
         place = self._words[self._held : self._held + n]
         if not -ERA_US <= begin <= ERA_US or not unpack(
             words, place, begin, self._latest, self.width, self.height

@@ -11,8 +11,6 @@ from nodes.filter.chain import Chain
 from nodes.filter.settings import FilterSettings
 from nodes.filter.stage import Words
 from pipeline import EventPacket, Node, Packet, header_of
-from pipeline.binning import wire_of
-from pipeline.events import WIRE_EVENT
 
 _MOST_PIXELS = 1 << 24
 _LOW = 0xFFFFFFFF
@@ -89,7 +87,7 @@ class Filter(Node):
             header = header_of(packet, EventPacket, width=width, height=height, n=head.n)
             yield EventPacket(header, packet.payload)
             return
-        words = wire_of(packet.wire).view(np.int64)
+        words = np.frombuffer(packet.payload, np.int64)
         for part, t_begin, t_end in _parts(words, head.t_begin, head.t_end, chain.longest_us):
             out = chain.run(part, t_begin, t_end)
             self._given += len(out)
@@ -102,7 +100,7 @@ class Filter(Node):
                 height=height,
                 n=len(out),
             )
-            yield EventPacket(header, out.view(WIRE_EVENT))
+            yield EventPacket(header, out)
 
     def facts(self) -> dict[str, str | int | float]:
         """Return how many events came and went, and which stage dropped how many."""
