@@ -66,7 +66,7 @@ class CountNetwork(nn.Module):
         for layer, before in zip(network.layers, network.shapes, strict=False):
             if not isinstance(layer, Conv):
                 raise TypeError(f"{layer} is no convolution")
-            channels = before[0] if parts else before[0] * saccades
+            channels = before[0] if parts else 2 * saccades
             parts += [
                 nn.Conv2d(channels, layer.features, layer.kernel, layer.stride, layer.padding)
             ]
@@ -91,7 +91,7 @@ def train(config: ReconstructorConfig, batches: Batches, saccades: int = 1) -> C
             done = epoch * len(batches) + update
             for group in optimiser.param_groups:
                 group["lr"] = RATE * share_of_rate(config.schedule, done, updates)
-            spikes = dense(batch.bins, batches.network.input_shape)
+            spikes = dense(batch.bins, (2, *batches.network.input_shape[1:]))
             assert batch.images is not None
             optimiser.zero_grad()
             distance(peer(spikes), batch.images).backward()  # type: ignore[no-untyped-call]
@@ -118,7 +118,7 @@ def compare(
         bins = bin_events(test.events(i), height, width, model.bin_us, model.n_bins)
         spikes = whole.run(bins).sum(0)
         shown["silicon-retina"].append(model.intensity.of(spikes).reshape(model.output_shape[1:]))
-        events = dense([bins], network.input_shape)
+        events = dense([bins], model.input_shape)
         with torch.no_grad():
             shown["count-image network"].append(peer(events)[0, 0].numpy())
         counts = events.sum((0, 1, 2)).numpy()

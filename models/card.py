@@ -96,7 +96,8 @@ def diagram(network: Network) -> str:
     rows = ["| layer | | neurons | weights |", "| --- | --- | --- | --- |"]
     c, h, w = network.input_shape
     tokens = network.spec.split("-")
-    rows.append(f"| `{tokens[0]}` | input, OFF and ON | {c}@{h}×{w} | |")
+    each = "" if c == 2 else " of each saccade"
+    rows.append(f"| `{tokens[0]}` | input, OFF and ON{each} | {c}@{h}×{w} | |")
     shapes = zip(network.layers, network.shapes[1:], network.weight_shapes, strict=False)
     for token, (layer, (c, h, w), weights) in zip(tokens[1:], shapes, strict=True):
         count = f"{math.prod(weights):,}" if weights else "fixed"

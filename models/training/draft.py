@@ -39,7 +39,7 @@ def draft(path: Path, model: Model, record: Record) -> str:
                     f"{sum(w.size for w in model.weights if w is not None):,} weights, no biases"),
         ("neuron", neuron_text(network.neuron)),
         ("input", f"counts of OFF (channel 0) and ON (channel 1) events per pixel in bins of "
-                  f"{model.bin_us / 1000:g} ms"),
+                  f"{model.bin_us / 1000:g} ms{_saccades(model)}"),
         ("answer", _answer(model)),
     ]  # fmt: skip
     machine = ", ".join(f"{k} {v}" for k, v in record.machine.items()) or "not recorded"
@@ -104,6 +104,13 @@ MIT like the project. Trained on recordings of
 
 {block(path)}
 """
+
+
+def _saccades(model: Model) -> str:
+    if not model.saccades_ms:
+        return ""
+    at = ", ".join(f"{ms:g}" for ms in model.saccades_ms)
+    return f"; these two channels again for each saccade of a window, begun at {at} ms"
 
 
 def _answer(model: Model) -> str:
