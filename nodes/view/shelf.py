@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
@@ -19,7 +19,8 @@ class Shelf:
     """The docks of a window.
 
     ``columns`` are the widths of its columns at first, and in them the heights of panels, in lines
-    of text. Panels that are not in it take what room there is.
+    of text. Panels that are not in it take what room there is. ``fronts`` are those before whose
+    tabs others lie behind theirs at first.
     """
 
     def __init__(
@@ -27,9 +28,11 @@ class Shelf:
         window: QtWidgets.QMainWindow,
         memory: Memory,
         columns: Sequence[tuple[float, Mapping[str, float]]],
+        fronts: Collection[str] = (),
     ) -> None:
         self.docks: dict[str, Dock] = {}
         self._window, self._memory, self._columns = window, memory, columns
+        self._fronts = fronts
         self._default: QtCore.QByteArray | None = None
         self._spreads = True
         window.setDockNestingEnabled(True)
@@ -98,9 +101,14 @@ class Shelf:
 
     def settle(self, scene: Scene) -> None:
         """Let panels come and go with what there is to show."""
-        came = [dock.settle(scene) for dock in self.docks.values()]
-        if any(came):
+        came = [name for name, dock in self.docks.items() if dock.settle(scene)]
+        if came:
             self.tidy()
+        if self._spreads:
+            # Whoever comes later lies behind its neighbours' tabs, wherever it belongs.
+            for name in self._fronts:
+                if name in came:
+                    self.docks[name].raise_()
 
     def tidy(self) -> None:
         """See to tabs and sizes after panels have come."""

@@ -47,6 +47,8 @@ _COLUMNS = (
     (19, {"answer": 7, "bars": 14, "recent": 5, "rate": 12}),
 )
 """What the columns hold at first: widths and heights in lines of text."""
+_FRONTS = ("image", "truth", "bars", "rate")
+"""What is seen at first of panels that lie behind each other."""
 
 
 class Window(QtWidgets.QMainWindow):
@@ -66,7 +68,7 @@ class Window(QtWidgets.QMainWindow):
         self.closed = False
         self.held = False
         self.statuses: Mapping[str, NodeStatus] = {}
-        self._shelf = Shelf(self, memory, _COLUMNS)
+        self._shelf = Shelf(self, memory, _COLUMNS, _FRONTS)
         self.report = Report((), ())
         """How the pipeline is doing, brought up to date with ``statuses``."""
         self._health = Health()
@@ -147,7 +149,7 @@ class Window(QtWidgets.QMainWindow):
         add("scores", "Scores", self.scores, behind="bars", when=Scores.has_data)
         add("layers", "Layers", self.layers, behind="bars", when=Layers.has_data)
         add("health", "Health", self.health_panel, behind="rate")
-        for name in ("image", "truth", "bars", "rate"):
+        for name in _FRONTS:
             self.docks[name].raise_()
 
     @property

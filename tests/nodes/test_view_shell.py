@@ -16,7 +16,10 @@ from nodes.view.node import View
 from nodes.view.palette import PALETTES
 from nodes.view.tracks.show import MODES, Show
 from nodes.view.window import Window
+from pipeline import ReconstructionPacket
+from pipeline.network_packets import ReconstructionHeader
 from tests.nodes.test_view import events, offscreen, opinion
+from tests.nodes.test_view_tracks import bins
 
 __all__ = ["offscreen"]
 
@@ -160,6 +163,23 @@ def test_a_panel_behind_anothers_tab_costs_nothing(desk: Desk, qtbot: QtBot) -> 
     qtbot.waitUntil(lambda: dock.seen)
     window.refresh(20 * MS)
     assert seen
+
+
+def test_what_belongs_before_its_neighbours_is_seen_though_it_comes_later(
+    desk: Desk, qtbot: QtBot
+) -> None:
+    window = desk.window()
+    window.scene.add_events(events(), MS)
+    window.scene.add_spikes(bins([[(5, 9)]]), MS)
+    window.refresh(100 * MS)
+    qtbot.waitUntil(lambda: window.docks["binned"].seen)
+    header = ReconstructionHeader(
+        t_begin=0, t_end=1000, height=2, width=2, final=False, window_us=1000
+    )
+    image = ReconstructionPacket.of(np.ones((2, 2), np.float32), header)
+    window.scene.add_reconstruction(image, None, 2 * MS)
+    window.refresh(200 * MS)
+    qtbot.waitUntil(lambda: window.docks["image"].seen and not window.docks["binned"].seen)
 
 
 def test_tabs_stand_where_they_belong(desk: Desk) -> None:
