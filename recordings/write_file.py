@@ -38,13 +38,14 @@ class OutFile:
         Raises RecordingError where the disk is full or the file may not grow.
         """
         before = self.size
+        # Ahead of the piece, for a format may have more to write in one go with it.
+        self._behind.reached(before)
         try:
             self.size = self._put(before, parts)
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, before)
             raise cannot_write(self.path, error) from None
-        self._behind.reached(self.size)
 
     def put(self, at: int, *parts: Buffer) -> int:
         """Write ``parts`` from byte ``at`` on, whatever is there; return where they end."""

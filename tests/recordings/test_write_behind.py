@@ -53,12 +53,12 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 def test_pages_are_sent_on_their_way_then_let_go_of(tmp_path: Path, disk: Disk) -> None:
     file = OutFile(tmp_path / "x")
-    for _ in range(8):
+    for _ in range(9):
         file.append(bytes(STEP // 2))
         until(disk.at_rest)
     file.close()
     assert disk.ranges == [(0, 100), (100, 200), (200, 300), (0, 100), (300, 400), (0, 200)]
-    assert (tmp_path / "x").read_bytes() == bytes(4 * STEP)
+    assert (tmp_path / "x").read_bytes() == bytes(9 * STEP // 2)
 
 
 def test_a_slow_disk_keeps_nobody_waiting(tmp_path: Path, disk: Disk) -> None:
@@ -92,6 +92,7 @@ def test_what_cannot_be_had_is_done_without(
         else:
             patch.setattr(os, "posix_fadvise", fail)
         file = OutFile(tmp_path / "x")
+        file.append(bytes(STEP))
         file.append(bytes(STEP))
         until(disk.at_rest)
     file.append(bytes(STEP))
