@@ -263,6 +263,7 @@ class Runner:
                     more = True
                     break
             if not taken:
+                inlet.grant_overdue()
                 continue
             # Delivered is what has also left again: a process that dies takes nothing with it.
             if self.outlet is not None:

@@ -47,6 +47,8 @@ _LATENCY = int(EdgeSlot.LATENCY)
 
 _PROMPT = 4
 """After so many packets a ``latest`` consumer asks for more: what it then gets is new."""
+_SOON_NS = 2_000_000
+"""So long after its last word it asks for more, however few they were."""
 
 _FRUITLESS = 256
 """After so many messages that gave no packet ``take`` returns: whoever waits for it is asked."""
@@ -296,6 +298,19 @@ class Inlet:
         self._together[0] += len(taken)
         self._together[1] += events
         if self._taken - self._granted >= self._batch or self._events_since >= _MANY_EVENTS:
+            self.grant()
+        else:
+            self.grant_overdue()
+
+    def grant_overdue(self) -> None:
+        """Tell the producer of a ``latest`` edge what was taken, if the last word is long ago.
+
+        What is not told of it takes for lagging, and holds back what comes next: it must not wait
+        for more packets, nor for a moment without any from anyone.
+        """
+        if self._taken == self._granted or self._policy != "latest":
+            return
+        if self._clock.now_ns() - self._last_word_ns >= _SOON_NS:
             self.grant()
 
     def unhurried(self) -> bool:

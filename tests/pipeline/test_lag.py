@@ -64,6 +64,38 @@ def test_however_long_a_packet_takes_the_next_one_is_there(wire: Wire, ipc: str)
     assert taker.seqs == [0, 1, 4]
 
 
+@pytest.mark.parametrize("burst", [1, 3])
+def test_who_takes_few_among_many_of_others_does_not_seem_to_lag(
+    wire: Wire, ipc: str, burst: int
+) -> None:
+    """Its producer hears of them though they are few, and though there never is a pause."""
+    clock = DrivenClock()
+    outlet, at = wire.outlet(ipc, clock=clock)
+    outlet.expect("c", "latest", 3, ALL)
+    taker = wire.taker(at, policy="latest", window=16, capacity=3, clock=clock)
+    edge = outlet.edges[0]
+    until(lambda: edge.identity is not None, lambda: outlet.service(5))
+    inlet = taker.inlet
+
+    def turn() -> None:
+        packet = inlet.take()
+        if packet is None:
+            inlet.grant_overdue()
+        else:
+            taker.note(packet)
+            inlet.done(packet)
+        outlet.service(1)
+
+    for k in range(20):
+        for i in range(burst):
+            outlet.send(numbered(k * burst + i))
+        until(lambda seen=(k + 1) * burst: len(taker.seqs) == seen, turn)
+        clock.advance(3 * MS)
+        turn()
+        clock.advance(22 * MS)
+    assert counts(edge.board)[2] == 0
+
+
 def test_a_lossless_consumer_has_its_whole_window(wire: Wire, ipc: str) -> None:
     clock = DrivenClock()
     outlet, at = wire.outlet(ipc, clock=clock)
