@@ -32,7 +32,7 @@ def rows(*, quick: bool = False) -> list[Row]:
 
 
 def _once(limit: int) -> Report:
-    graph = load("nmnist", [f"source.limit={limit}", "log.quiet=true"])
+    graph = load("nmnist", [f"source.limit={limit}", "source.packet_us=1000", "log.quiet=true"])
     report = Launcher(graph, say=lambda node, line: None).run()
     for edge in report.edges:
         assert edge.sent_packets == edge.delivered_packets + edge.dropped_packets
