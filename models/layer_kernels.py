@@ -62,7 +62,10 @@ def arrange(index, count, shape, out, value):  # type: ignore[no-untyped-def]  #
 
 @numba.njit(cache=True, nogil=True)
 def _pool(row, reach, pooling, acc, touched, lo, hi, index, value, begin, end):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Scatter the spikes ``begin`` to ``end`` through a pooling layer; return the synapses."""
+    """Do what ``scatter`` does for spikes ``begin`` to ``end`` of a pooling layer.
+
+    One synapse each: the call would cost more than what it does.
+    """
     c_in = row[C_IN]
     width = row[W_OUT]
     first = row[FIRST_PLACE]
@@ -74,7 +77,7 @@ def _pool(row, reach, pooling, acc, touched, lo, hi, index, value, begin, end): 
         if reach[first + place, ROWS] and lo <= oy < hi:
             a = ((oy - lo) * width + reach[first + place, OX]) * c_in + at - place * c_in
             acc[a] += value[j] * pooling
-            touched[a >> 7] = 1
+            touched[a // BLOCK] = 1
             through += np.int64(value[j])
     return through
 
@@ -120,14 +123,15 @@ def forward(row, reach, constants, weights, delays, offsets, index, value, state
                 row, reach, constants[POOLING], acc, touched, lo, hi, index, value, offsets[t],
                 offsets[t + 1],
             )  # fmt: skip
-        for j in range(offsets[t], offsets[t + 1] if row[KIND] != POOL else offsets[t]):
-            if value[j] != 0:
-                at = np.int64(index[j])
-                place = at // c_in
-                operations += np.int64(value[j]) * scatter(
-                    row, reach, weights, delays, constants[POOLING], acc, touched, 0, slot, lo, hi,
-                    at - place * c_in, place, value[j],
-                )  # fmt: skip
+        else:
+            for j in range(offsets[t], offsets[t + 1]):
+                if value[j] != 0:
+                    at = np.int64(index[j])
+                    place = at // c_in
+                    operations += np.int64(value[j]) * scatter(
+                        row, reach, weights, delays, constants[POOLING], acc, touched, 0, slot, lo,
+                        hi, at - place * c_in, place, value[j],
+                    )  # fmt: skip
         sweep = t % rhythm[1] == rhythm[1] - 1
         begin = slot * row[NEURONS]
         for b in range(blocks):
@@ -252,18 +256,9 @@ def backward(row, reach, constants, weights, delays, offsets, index, value, low_
                 collect(row, reach, grad, delays, e, at_slot, c, place, value[j])
                 if delayed:
                     delay_gradient(
-                        row,
-                        reach,
-                        weights,
-                        delays,
-                        e,
-                        at_slot,
-                        slot,
-                        delay_grad,
-                        c,
-                        place,
+                        row, reach, weights, delays, e, at_slot, slot, delay_grad, c, place,
                         value[j],
-                    )
+                    )  # fmt: skip
         if row[KIND] == POOL:
             # One synapse each: the call would cost more than what it does.
             width, c_out = row[W_OUT], row[C_OUT]
@@ -277,6 +272,7 @@ def backward(row, reach, constants, weights, delays, offsets, index, value, low_
                     low_error[j] = pooling * e[begin + over * c_out + at - place * c_in]
             continue
         if row[KIND] == DENSE and not delayed:
+            # A few synapses each, all behind one another: likewise.
             c_out = row[C_OUT]
             here = e[begin : begin + c_out]
             for j in range(low_offsets[now], low_offsets[now + 1]):
@@ -286,10 +282,7 @@ def backward(row, reach, constants, weights, delays, offsets, index, value, low_
         for j in range(low_offsets[now], low_offsets[now + 1]):
             at = np.int64(low[j])
             place = at // c_in
-            low_error[j] = gather(
-                row, reach, weights, delays, constants[POOLING], e, at_slot,
-                at - place * c_in, place,
-            )  # fmt: skip
+            low_error[j] = gather(row, reach, weights, delays, e, at_slot, at - place * c_in, place)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -114,8 +114,6 @@ def collect(row, reach, grad, delays, e, slot, c, place, n):  # type: ignore[no-
         for f in range(row[C_OUT]):
             _group(COLLECT, row, grad, delays, e, slot, c, place, n, f)
         return
-    if row[KIND] == POOL:
-        return
     at = reach[row[FIRST_PLACE] + place]
     run = np.int64(at[RUN])
     line = row[W_OUT] * row[C_OUT]
@@ -141,7 +139,7 @@ def dot(a, b, n):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 
 @numba.njit(cache=True, nogil=True)
-def gather(row, reach, weights, delays, pooling, e, slot, c, place):  # type: ignore[no-untyped-def]  # pragma: no cover
+def gather(row, reach, weights, delays, e, slot, c, place):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return the weighted error behind the synapses of the input (c, place)."""
     total = np.float32(0)
     if row[DELAYS] == BY_GROUP:
@@ -151,10 +149,6 @@ def gather(row, reach, weights, delays, pooling, e, slot, c, place):  # type: ig
     at = reach[row[FIRST_PLACE] + place]
     line = row[W_OUT] * row[C_OUT]
     a = _begin(row, delays, 0, slot, c) + at[OY] * line + at[OX] * row[C_OUT]
-    if row[KIND] == POOL:
-        if at[ROWS]:
-            total = pooling * e[a + c]
-        return total
     run = np.int64(at[RUN])
     w = row[FIRST_WEIGHT] + at[WEIGHT] + c * row[CHANNEL_STEP]
     step = row[ROW_STEP]
@@ -262,6 +256,5 @@ def delay_gradient(row, reach, weights, delays, e, slot, before, grad, c, place,
             grad[at] -= n * _group(GATHER, row, weights, delays, e, before, c, place, n, f)
     elif row[DELAYS] != NO_DELAYS:
         at = row[FIRST_DELAY] + c
-        zero = np.float32(0)
-        grad[at] += n * gather(row, reach, weights, delays, zero, e, slot, c, place)
-        grad[at] -= n * gather(row, reach, weights, delays, zero, e, before, c, place)
+        grad[at] += n * gather(row, reach, weights, delays, e, slot, c, place)
+        grad[at] -= n * gather(row, reach, weights, delays, e, before, c, place)

@@ -21,8 +21,7 @@ def give_way(nodes: Iterable[Node]) -> None:
     process's nodes shows a window.
 
     It still gets a part of a processor that others would like to have for themselves, so that the
-    window follows. Linux's idle policy (``SCHED_IDLE``) would not let it: there the picture was
-    up to a second old.
+    window follows. Linux's idle policy (``SCHED_IDLE``) would not let it.
     """
     if any(node.needs_display for node in nodes):
         os.nice(_PAINTING)

@@ -67,6 +67,7 @@ class Batches:
         self.data, self.network, self.config = data, network, config
         self.images = images
         self.rank, self.world = rank, world
+        self._saccades = config.saccades(*network.input_shape[1:])
 
     def __len__(self) -> int:
         return math.ceil(len(self.data.labels) / self.config.batch)
@@ -108,7 +109,7 @@ class Batches:
                 events = augment(shift_events(events, by, SENSOR), SENSOR, still, rng)
                 images[b] = shift_image(images[b], by)
             binned = bin_events(events, height, width, config.bin_us, n_bins, begin)
-            bins.append(config.saccades(height, width).apart(binned, begin // config.bin_us))
+            bins.append(self._saccades.apart(binned, begin // config.bin_us))
             for mask in masks or ():
                 # One mask a recording: a synapse that is gone stays gone for the recording.
                 kept = rng.random(mask.shape[1:], np.float32) >= config.dropout
