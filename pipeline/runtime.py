@@ -165,6 +165,7 @@ class Runner:
         node.stopping = over
         node.wait = serve
         packets = node.stream()
+        self._hold(self._speed)
         while True:
             # Held before it is made, a packet has what is changed meanwhile.
             while node.held() and not over():
@@ -181,7 +182,7 @@ class Runner:
                 packet.header.born_ns = due
             self._send(node.stamp(packet))
             if outlet is not None and node.speed != _AT_ONCE:
-                outlet.flush()
+                outlet.flush_due()
             cells[_CURSOR] = node.cursor
             self._attend()
 
@@ -205,12 +206,18 @@ class Runner:
                 return None
             if node.speed != self._speed:
                 self._speed = node.speed
+                self._hold(self._speed)
                 self._pacer = Pacer(_AT_ONCE if self._speed is None else self._speed, clock)
             if node.paused or self._speed is None or self._speed == _AT_ONCE:
                 return clock.now_ns()
             due = self._pacer.due_ns(packet.header)
             if wait_until(due, clock, serve, changed):
                 return due
+
+    def _hold(self, speed: float | None) -> None:
+        """Let packets wait for others for half of the time that their consumers would let them."""
+        if self.outlet is not None:
+            self.outlet.hold_ms = 0 if speed == _AT_ONCE else self._leisure_ms // 2
 
     def _attend(self) -> None:
         """Hear and say what goes beside the packets, now and then; obey between two packets."""
@@ -231,6 +238,8 @@ class Runner:
             poller.register(inlet.socket, zmq.POLLIN)
         if self.outlet is not None:
             poller.register(self.outlet.socket, zmq.POLLIN)
+            # They wait no longer than for the end of a turn.
+            self.outlet.hold_ms = self._leisure_ms
         open_inlets = list(self.inlets)
         while open_inlets and not control.stop.is_set():
             self._attend()

@@ -20,6 +20,9 @@ _DROPPED_EVENTS = int(EdgeSlot.DROPPED_EVENTS)
 _BATCH = 1 << 16
 """Small packets go together in messages of about this size in bytes, where they come fast."""
 
+_HELD = 1 << 20
+"""So many bytes of large packets wait at most for others to go with."""
+
 _IN_PLACE = 1 << 18
 _LAG_NS = 20_000_000
 """What a ``latest`` consumer has had for so long and not taken: nothing more is sent after it."""
@@ -59,6 +62,8 @@ class Edge:
         self.window = 1
         self._batch: list[bytes] = []
         self._batch_bytes = 0
+        self._held: list[tuple[Any, ...]] = []
+        self._held_bytes = 0
         self.under_way: deque[Frames] = deque()
         self._pushed_ns: deque[int] = deque()
         """When each packet was put under way; of a ``latest`` consumer alone."""
@@ -138,23 +143,36 @@ class Edge:
         self._pushed_ns.append(now_ns)
         self.push(socket, frames)
 
-    def push(self, socket: zmq.Socket[bytes], frames: Frames) -> None:
-        """Put a packet under way; small ones wait for ``flush`` to go together."""
+    def push(self, socket: zmq.Socket[bytes], frames: Frames, *, hold: bool = False) -> None:
+        """Put a packet under way; small ones, or all (``hold``), wait for ``flush``."""
         self.under_way.append(frames)
-        self._transmit(socket, frames[0])
+        self._transmit(socket, frames[0], hold)
 
-    def _transmit(self, socket: zmq.Socket[bytes], frames: tuple[Any, ...]) -> None:
+    def _transmit(
+        self, socket: zmq.Socket[bytes], frames: tuple[Any, ...], hold: bool = False
+    ) -> None:
         if len(frames) == 1:
             self._batch.append(frames[0])
             self._batch_bytes += len(frames[0])
             if self._batch_bytes >= _BATCH:
                 self.flush(socket)
-        else:
+            return
+        if self._batch or not hold:
             self.flush(socket)
+        if not hold:
             self._emit(socket, *frames)
+            return
+        self._held.append(frames)
+        self._held_bytes += frames[1].nbytes
+        if self._held_bytes >= _HELD:
+            self.flush(socket)
 
     def flush(self, socket: zmq.Socket[bytes]) -> None:
-        """Send the small packets that wait to go together."""
+        """Send the packets that wait: large ones one after the other, then small ones together."""
+        if self._held:
+            held, self._held, self._held_bytes = self._held, [], 0
+            for frames in held:
+                self._emit(socket, *frames)
         batch = self._batch
         if batch:
             frame = batch[0] if len(batch) == 1 else b"".join(batch)
@@ -182,8 +200,13 @@ class Edge:
     def lost_contact(self) -> None:
         """The consumer cannot be reached; what it had is known when it is back, or never."""
         self.identity = None
+        self._unbatch()
+
+    def _unbatch(self) -> None:
+        """Forget what waits to be sent; what is under way is repeated when it is asked for."""
         self._batch.clear()
-        self._batch_bytes = 0
+        self._held.clear()
+        self._batch_bytes = self._held_bytes = 0
 
     def leave(self) -> None:
         """The consumer will not come back: whatever it did not take is dropped and counted."""
@@ -240,8 +263,7 @@ class Edge:
 
     def repeat(self, socket: zmq.Socket[bytes]) -> None:
         """Send again whatever is under way; a consumer ignores what it has already had."""
-        self._batch.clear()
-        self._batch_bytes = 0
+        self._unbatch()
         for frames, *_ in list(self.under_way):
             self._transmit(socket, frames)
         self.flush(socket)

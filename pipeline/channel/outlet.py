@@ -68,6 +68,8 @@ class Outlet:
         """Gets what consumers say beside the packets, with its frame."""
         self.waiting: Callable[[], None] = lambda: None
         """Called now and then while the outlet waits."""
+        self.hold_ms = 0
+        """So long packets wait for others to go with, where all consumers are the graph's."""
         self._clock = clock or MonotonicClock()
         self._stop = stop
         self._security = security or Security()
@@ -77,7 +79,7 @@ class Outlet:
         self._since_service = 0
         self._ended = False
         self._claims = Claims(self._held, self._clock)
-        self._last_ping_ns = self._glance_due_ns = 0
+        self._last_ping_ns = self._glance_due_ns = self._flush_due_ns = 0
         self._last_move_ns: dict[str, int] = {}
         self._ipc_paths: list[Path] = []
         board = self.board
@@ -174,7 +176,8 @@ class Outlet:
     def send(self, packet: Packet) -> bool:
         """Send a packet to every consumer of its kind; False where stopped while waiting.
 
-        Small packets may wait for ``flush``, which waiting for anything does of itself.
+        Small packets may wait for ``flush``, which waiting for anything does of itself; so may
+        large ones where there is ``hold_ms``.
         A packet that was cut short by a stop counts as sent, and as dropped, on the edges that
         it did not reach.
         """
@@ -186,6 +189,7 @@ class Outlet:
         if self._since_service >= _SERVICE_EVERY:
             self.service(0)
         done = True
+        hold = bool(self.hold_ms) and not self.has_guest
         for edge in self.edges:
             if code not in edge.kinds or edge.left:
                 continue
@@ -204,7 +208,7 @@ class Outlet:
             if edge.policy == "latest" and not edge.left:
                 self._send_latest(edge, frames, now)
             elif edge.credit > 0:
-                edge.push(self.socket, frames)
+                edge.push(self.socket, frames, hold=hold)
             else:
                 edge.drop(events)
         return done
@@ -214,6 +218,7 @@ class Outlet:
         while edge.credit <= 0 and not edge.left:
             if self._stop():
                 return False
+            self.flush()
             self.service(_WAIT_MS)
         return True
 
@@ -230,16 +235,27 @@ class Outlet:
             edge.push_latest(self.socket, edge.waiting.popleft(), now_ns)
 
     def flush(self) -> None:
-        """Send every small packet that waits to go together with others."""
+        """Send every packet that waits to go together with others."""
         for edge in self.edges:
             edge.flush(self.socket)
+        if self.hold_ms:
+            self._flush_due_ns = self._clock.now_ns() + self.hold_ms * 1_000_000
+
+    def flush_due(self) -> int:
+        """Flush, unless packets are held that may wait still; return the ms until they may not."""
+        if self.hold_ms:
+            left = self._flush_due_ns - self._clock.now_ns()
+            if left > 0 and not self.has_guest:
+                return -(-left // 1_000_000)
+        self.flush()
+        return 0
 
     def service(self, timeout_ms: int) -> None:
         """Read what consumers say, waiting at most ``timeout_ms`` for the first word."""
         self._since_service = 0
         socket = self.socket
         if timeout_ms:
-            self.flush()
+            timeout_ms = min(timeout_ms, self.flush_due() or timeout_ms)
         if timeout_ms and not socket.poll(timeout_ms):
             if self._claims:
                 self._settle_claims()
