@@ -206,6 +206,8 @@ def _check_head(head: bytes, size: int, name: str) -> None:
 
 def foreign(head: bytes) -> str | None:
     """Return the format that a file's first bytes are known to mean, where that is another."""
+    if not head.startswith(_MAGICS):
+        return None
     return next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None)
 
 
