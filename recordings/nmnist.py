@@ -100,21 +100,33 @@ def _decode(raw, words, state):  # type: ignore[no-untyped-def]  # pragma: no co
 
 @numba.njit(cache=True, nogil=True)
 def _mend(out, state):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Undo the wraps in a block whose time steps back, and count how it does."""
+    """Undo the wraps in a block whose time steps back, and count how it does.
+
+    Where a few events in order follow each other nothing is to be done.
+    """
     before, wrap = state[4], state[5]
     entry = wrap
-    for i in range(out.shape[0]):
-        t = out[i, 0] - entry
-        step = t - before
-        if undo_wrap(t, before, 1 << 23):
-            wrap += 1 << 23
-            state[2] += 1
-        elif step < -1_000:
-            if state[7] == 0:
-                state[8] = state[10] + i
-            state[7] += 1
-        before = t
-        out[i, 0] = t + wrap
+    for begin in range(0, out.shape[0], 64):
+        part = out[begin : begin + 64]
+        m = part.shape[0]
+        back = part[0, 0] - entry - before
+        for i in range(1, m):
+            back |= part[i, 0] - part[i - 1, 0]
+        if back >= 0 and wrap == entry:
+            before = part[m - 1, 0] - entry
+            continue
+        for i in range(m):
+            t = part[i, 0] - entry
+            step = t - before
+            if undo_wrap(t, before, 1 << 23):
+                wrap += 1 << 23
+                state[2] += 1
+            elif step < -1_000:
+                if state[7] == 0:
+                    state[8] = state[10] + begin + i
+                state[7] += 1
+            before = t
+            part[i, 0] = t + wrap
     state[5] = wrap
 
 
