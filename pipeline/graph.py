@@ -304,7 +304,7 @@ def _edge(table: Mapping[str, Any], source: NodeSpec, target: NodeSpec, here: st
     if policy not in ("lossless", "latest"):
         raise GraphError(f"{here}: policy = {policy!r} is not 'lossless' or 'latest'")
     numbers = {}
-    for key, default in (("window", WINDOW), ("capacity", 8)):
+    for key, default in (("window", WINDOW[policy]), ("capacity", 8)):
         value = table.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 4096:
             raise GraphError(f"{here}: {key} = {value!r} is not a whole number from 1 to 4096")

@@ -55,7 +55,7 @@ class Node:
     needs_display: ClassVar[bool] = False
     main_thread: ClassVar[Callable[[Any, threading.Event], None] | None] = None
     """A kind that owns the main thread (a window) defines ``main_thread(self, stop)``."""
-    leisure_ms: ClassVar[int] = 0
+    leisure_ms: int = 0
     """So long what has come may wait for more, to be taken at once: each waking costs."""
     patient: ClassVar[bool] = False
     """Nothing hangs on how soon packets come: who sends to this kind alone may have its leisure."""

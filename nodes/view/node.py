@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from nodes.view.controls.holding import Holding
 from nodes.view.display import check_display, platforms
+from nodes.view.restraint import Restraint
 from nodes.view.tracks.show import MODES, MOST_RECENT, Mode, Show
 from pipeline import (
     ActivityPacket,
@@ -141,6 +142,7 @@ class View(Node):
         self.closed = False
         """The window was closed: packets are still taken, but nobody sees them."""
         self._clock = clock or MonotonicClock()
+        self._restraint = Restraint(self.settings.fps)
         self._first_ns: int | None = None
         self._shot = False
         self._watcher: Callable[[EventPacket], None] | None = None
@@ -211,8 +213,13 @@ class View(Node):
         return {name: getattr(show, name) for name in self.live}
 
     def facts(self) -> dict[str, str | int | float]:
-        """Frames a second, and how long ago (ms) the newest event that is shown happened."""
+        """Frames a second, and how long ago (ms) the newest event that is shown happened.
+
+        Where it paints less often than it was asked to (``nodes.view.restraint``), how often.
+        """
         facts: dict[str, str | int | float] = {"frames_per_s": self.scene.rates().frames}
+        if self._restraint.fps < self._restraint.most_fps:
+            facts["most_frames_per_s"] = round(self._restraint.fps)
         age_ms = self.scene.moment(self._clock.now_ns()).age_ms
         if age_ms is not None:
             facts["age_ms"] = age_ms
@@ -268,12 +275,16 @@ class View(Node):
         memory = Memory(standard_path() if remember else None)
         self.scene.set_show(_asked(s, _remembered(memory)))
         window = Window(self, memory)
+        restraint = self._restraint
         problems: list[BaseException] = []
 
         def frame() -> None:
             # Qt would only print what a slot raises.
             try:
                 self._frame(window)
+                if restraint.heed(self._clock.now_ns()):
+                    timer.setInterval(restraint.interval_ms)
+                    self.leisure_ms = restraint.leisure_ms(View.leisure_ms)
             except BaseException as error:
                 problems.append(error)
             if stop.is_set() or problems or self.wants_stop:
@@ -285,7 +296,7 @@ class View(Node):
             window.show()
             timer.setTimerType(QtCore.Qt.TimerType.PreciseTimer)
             timer.timeout.connect(frame)
-            timer.start(max(1, 1000 // s.fps))
+            timer.start(restraint.interval_ms)
             app.exec()
             if problems:
                 raise problems[0]

@@ -45,10 +45,8 @@ _PACKETS = int(EdgeSlot.DELIVERED_PACKETS)
 _T = int(EdgeSlot.DELIVERED_T)
 _LATENCY = int(EdgeSlot.LATENCY)
 
-_PROMPT = 4
-"""After so many packets a ``latest`` consumer asks for more: what it then gets is new."""
 _SOON_NS = 2_000_000
-"""So long after its last word it asks for more, however few they were."""
+"""So long after its last word a ``latest`` consumer asks for more, however few it has taken."""
 
 _FRUITLESS = 256
 """After so many messages that gave no packet ``take`` returns: whoever waits for it is asked."""
@@ -56,7 +54,7 @@ _FRUITLESS = 256
 _SILENT_NS = 2_000_000_000
 """A producer that has said nothing for so long may be stopped: its queue is not filled further."""
 
-WINDOW = 128
+WINDOW: dict[Policy, int] = {"lossless": 128, "latest": 32}
 """How many packets are under way to a consumer unless it asks for another number."""
 
 
@@ -79,7 +77,7 @@ class Inlet:
         clock: Clock | None = None,
         kinds: Iterable[type[Packet]] = KINDS,
         policy: Policy = "lossless",
-        window: int = WINDOW,
+        window: int | None = None,
         capacity: int = 8,
         security: Security | None = None,
     ) -> None:
@@ -96,13 +94,13 @@ class Inlet:
         self._incarnation = secrets.randbits(62)
         self._codes = bytes(kind.code for kind in kinds)
         self._policy = policy
-        self._window = window
+        self._window = window = window or WINDOW[policy]
         self._capacity = capacity
         self._granted = 0
         self._events_since = 0
         self._together = [0, 0]
         """Packets and events since the last rest."""
-        self._batch = max(1, min(window // 4, window if policy == "lossless" else _PROMPT))
+        self._batch = max(1, window // 4)
         self._last_word_ns = 0
         self._producer_incarnation = 0
         self._same_clock = True
@@ -314,12 +312,14 @@ class Inlet:
             self.grant()
 
     def unhurried(self) -> bool:
-        """Whether little was taken since this was last asked.
+        """Whether little was taken since this was last asked, or nobody waits for who takes it.
 
-        Where it was much the producer may be waiting for its credit.
+        Where it was much the producer of a ``lossless`` edge may be waiting for its credit.
         """
         packets, events = self._together
         self._together = [0, 0]
+        if self._policy == "latest":
+            return True
         return 2 * packets < self._window and events < _MANY_EVENTS
 
     def grant(self, *, idle: bool = False) -> None:

@@ -68,7 +68,7 @@ def test_a_whole_graph() -> None:
     assert made.nodes["source"].is_source
     assert not made.nodes["bins"].is_source
     first, last = made.outputs("source")
-    assert (first.policy, first.window, first.capacity) == ("lossless", WINDOW, 8)
+    assert (first.policy, first.window, first.capacity) == ("lossless", WINDOW["lossless"], 8)
     assert (last.target, last.policy, last.capacity) == ("fine", "latest", 3)
     assert first.kinds == (EventPacket.code,)
     assert [edge.kinds for edge in made.inputs("infer")] == [(SpikePacket.code,)]

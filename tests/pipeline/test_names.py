@@ -33,7 +33,7 @@ def test_a_second_consumer_of_one_name_is_refused(
     outlet, at = wire.outlet(endpoint)
     if expected:
         outlet.expect("c", policy, 1000, ALL)
-    first = wire.taker(at, policy=policy, capacity=1000)
+    first = wire.taker(at, policy=policy, window=128, capacity=1000)
     until(lambda: outlet.has_consumer, lambda: outlet.service(5))
     second = wire.taker(at, policy=policy, capacity=1000)
     refused: list[str] = []
