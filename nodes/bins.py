@@ -54,6 +54,7 @@ class Bins(Node):
     """
 
     settings_type = BinsSettings
+    blas = False
     accepts = (EventPacket,)
     emits = (SpikePacket,)
     settings: BinsSettings

@@ -65,6 +65,7 @@ class Infer(Node):
     """
 
     settings_type = InferSettings
+    blas = False
     accepts = (SpikePacket,)
     emits = (PredictionPacket, ActivityPacket)
     live = frozenset({"window_ms", "every_ms", "margin", "threshold", "activity", "activity_ms"})

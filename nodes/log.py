@@ -32,6 +32,7 @@ class Log(Node):
     """
 
     settings_type = LogSettings
+    blas = False
     accepts = (PredictionPacket, ReconstructionPacket)
     settings: LogSettings
 

@@ -57,6 +57,7 @@ class Reconstruct(Node):
     """
 
     settings_type = ReconstructSettings
+    blas = False
     accepts = (SpikePacket,)
     emits = (ReconstructionPacket, ActivityPacket)
     live = frozenset({"window_ms", "every_ms", "threshold", "activity", "activity_ms"})

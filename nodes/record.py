@@ -60,6 +60,7 @@ class Record(Node):
     """
 
     settings_type = RecordSettings
+    blas = False
     accepts = (EventPacket,)
     live = frozenset({"recording"})
     leisure_ms = 10

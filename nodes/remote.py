@@ -52,6 +52,7 @@ class Remote(SourceNode):
     """
 
     settings_type = RemoteSettings
+    blas = False
     emits = KINDS
     settings: RemoteSettings
 

@@ -38,6 +38,7 @@ class Source(SourceNode):
     """
 
     settings_type = SourceSettings
+    blas = False
     emits = (EventPacket,)
     live = frozenset({"pace", "loop", "paused", "hold", "roi"})
     actions: ClassVar[dict[str, str]] = {

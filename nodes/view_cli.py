@@ -112,7 +112,6 @@ def graph_of(
     record: Path | None = None,
 ) -> dict[str, Any]:
     """Return the graph, as its file would have it, of a viewer on ``source``."""
-    from models.store import load
     from pipeline.errors import UsageError
 
     view = {"title": f"{source} – retina", "opens": True}
@@ -135,6 +134,9 @@ def graph_of(
         nodes["record"] = {"path": str(record), "recording": False}
         edges.append({"from": watched, "to": "record"})
     for name in models:
+        # Most often there is none: models bring compiled code with them, which takes its time.
+        from models.store import load
+
         found = load(name)
         kind = _KINDS[found.task]
         if kind in nodes:

@@ -263,23 +263,11 @@ def bench(
     run_benchmarks(name, json_file, quick=quick)
 
 
-def _foresee(words: Sequence[str]) -> None:
-    """Begin the processes that show a source, while the command itself is imported."""
-    rest = words[1:]
-    without = ("-h", "--help", "--snapshot", "tcp://", "ipc://")
-    if words[:1] != ["view"] or any(word.startswith(without) for word in rest):
-        return
-    # Where no source is named, it is a run's that there is.
-    if any(not word.startswith("-") for word in rest):
-        spares.begin(["view", "source"])
-
-
 def main() -> None:
     """Run the command; what goes wrong is one line on standard error and an exit status."""
     if os.environ.get("RETINA_DEBUG") or "--debug" in sys.argv:
         os.environ["RETINA_DEBUG"] = "1"
     try:
-        _foresee(sys.argv[1:])
         _mount(sys.argv[1:])
         app()
     except RetinaError as error:

@@ -59,6 +59,8 @@ class Node:
     """So long what has come may wait for more, to be taken at once: each waking costs."""
     patient: ClassVar[bool] = False
     """Nothing hangs on how soon packets come: who sends to this kind alone may have its leisure."""
+    blas: ClassVar[bool] = True
+    """Code that this kind compiles with numba may multiply matrices (``pipeline.lean``)."""
     live: ClassVar[frozenset[str]] = frozenset()
     """The settings that may be changed while the node runs."""
     actions: ClassVar[dict[str, str]] = {}

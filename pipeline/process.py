@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 import zmq
 
+from pipeline import lean
 from pipeline.board import Board
 from pipeline.channel.endpoints import Security
 from pipeline.channel.inlet import Inlet
@@ -151,6 +152,8 @@ class _Process:
 
     def run(self) -> int:
         """Run the nodes; return the exit status."""
+        if not any(find(part.kind, part.name).blas for part in self.assignment.parts):
+            lean.without_scipy()
         parts = [self._build(part) for part in self.assignment.parts]
         gui = next((node for node, _ in parts if node.main_thread is not None), None)
         give_way(node for node, _ in parts)
@@ -278,7 +281,10 @@ def main() -> None:
     for kind in sys.argv[1:]:
         # What is amiss is told when it is asked for.
         with contextlib.suppress(ImportError, RetinaError):
-            find(kind, "").prepare()
+            cls = find(kind, "")
+            if not cls.blas:
+                lean.without_scipy()
+            cls.prepare()
     gc.freeze()
     gc.enable()
     line = sys.stdin.buffer.readline()

@@ -10,9 +10,20 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _waiting: dict[str, subprocess.Popen[bytes]] = {}
+
+
+def foresee(words: Sequence[str]) -> None:
+    """Begin the processes that show a source, where that is what a command's ``words`` ask for."""
+    rest = words[1:]
+    without = ("-h", "--help", "--snapshot", "tcp://", "ipc://")
+    if words[:1] != ["view"] or any(word.startswith(without) for word in rest):
+        return
+    # Where no source is named, it is a run's that there is.
+    if any(not word.startswith("-") for word in rest):
+        begin(["view", "source"])
 
 
 def begin(kinds: Iterable[str]) -> None:

@@ -64,6 +64,7 @@ class AerReceiver(SourceNode):
     """
 
     settings_type = AerSettings
+    blas = False
     emits = (EventPacket,)
     settings: AerSettings
 

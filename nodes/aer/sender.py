@@ -43,6 +43,7 @@ class AerSender(Node):
     """
 
     settings_type = AerOutSettings
+    blas = False
     accepts = (EventPacket,)
     settings: AerOutSettings
 

@@ -30,6 +30,7 @@ class Camera(SourceNode):
     """
 
     settings_type = CameraSettings
+    blas = False
     emits = (EventPacket,)
     settings: CameraSettings
     speed = None

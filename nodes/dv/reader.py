@@ -68,6 +68,7 @@ class DvReader(SourceNode):
     """
 
     settings_type = DvSettings
+    blas = False
     emits = (EventPacket,)
     settings: DvSettings
 

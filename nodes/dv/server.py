@@ -72,6 +72,7 @@ class DvServer(Node):
     """
 
     settings_type = DvServerSettings
+    blas = False
     accepts = (EventPacket,)
     settings: DvServerSettings
 

@@ -27,6 +27,7 @@ class Filter(Node):
     """
 
     settings_type = FilterSettings
+    blas = False
     accepts = (EventPacket,)
     emits = (EventPacket,)
     live = frozenset(field.name for field in msgspec.structs.fields(FilterSettings))

@@ -107,5 +107,6 @@ class Mode(Node):
     """A mode of the kind ``saccade``."""
 
     settings_type = SaccadeSettings
+    blas = False
     emits: ClassVar[tuple[type[Packet], ...]] = (EventPacket, GazePacket, ImagePacket)
     settings: SaccadeSettings

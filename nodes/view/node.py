@@ -116,6 +116,7 @@ class View(Node):
     """
 
     settings_type = ViewSettings
+    blas = False
     accepts = (
         EventPacket,
         PredictionPacket,
@@ -152,9 +153,11 @@ class View(Node):
         """Load Qt and what is painted with."""
         from nodes.view.scene import Scene
 
+        # First what knows nothing of Qt: of every module that is imported after it PySide reads
+        # the source, to see whether it is used there.
+        Scene().warm_up()
         import_module("nodes.view.qt")
         import_module("nodes.view.window")
-        Scene().warm_up()
 
     def open(self) -> None:
         """Make sure that a window can be shown; raises DeviceError or SettingError."""

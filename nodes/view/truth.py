@@ -8,10 +8,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from models import images
 from pipeline import ImagePacket
 from pipeline.errors import RecordingError, SettingError
-from recordings.folder import SAMPLES_DIR, SHIPPED, TARGETS
 
 
 class Truth:
@@ -24,6 +22,9 @@ class Truth:
     def __init__(self, folder: str | None, where: str) -> None:
         self._root = None
         if folder is not None:
+            # Who has no folder of images need not wait for what reads them.
+            from recordings.folder import SAMPLES_DIR, SHIPPED, TARGETS
+
             self._root = SAMPLES_DIR / TARGETS if folder == SHIPPED else Path(folder)
             if not self._root.is_dir():
                 raise SettingError(
@@ -55,6 +56,8 @@ class Truth:
         # The name may come from another host: it leads nowhere but into the folder.
         if name.is_absolute() or ".." in name.parts or not name.name:
             return None
+        from models import images
+
         path = self._root / name.with_suffix(".png")
         try:
             return images.read(path) if path.is_file() else None

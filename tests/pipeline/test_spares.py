@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import cli, spares
+from pipeline import spares
 from pipeline.graph import build
 from pipeline.launcher import Launcher
 from tests.test_launcher import private_tmp, quiet
@@ -133,7 +133,7 @@ def test_only_who_is_to_show_a_source_begins_any(
 ) -> None:
     found: list[str] = []
     monkeypatch.setattr(spares, "begin", found.extend)
-    cli._foresee(words)
+    spares.foresee(words)
     assert found == begun
 
 
