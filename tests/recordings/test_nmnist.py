@@ -75,6 +75,25 @@ def test_wrap_is_undone_and_a_small_step_back_kept() -> None:
     assert nmnist.steps_back(back) == 1
 
 
+@pytest.mark.parametrize("step", [7, 5_000])
+@pytest.mark.parametrize("at", [1, 63, 64, 65, 127, 128, 1_023, 1_024, 1_025, 1_088, 2_999])
+def test_a_single_step_back_is_kept_wherever_it_stands(at: int, step: int) -> None:
+    # The clock wraps after 500 events: what is in order behind that is moved as a whole.
+    for begin in (90_000, nmnist.WRAP_US - 15_000):
+        times = begin + 30 * np.arange(3_000)
+        times[at] -= step
+        back = nmnist.decode(nmnist.encode(made(times.tolist())), "one")
+        np.testing.assert_array_equal(back["t"], times)
+
+
+@pytest.mark.parametrize("first", [1, 64, 100, 1_024, 1_200])
+def test_the_first_of_many_steps_back_is_told(first: int) -> None:
+    times = np.arange(3_000) * 3 + 60_000
+    times[first::2] -= 20_000
+    with pytest.raises(RecordingError, match=f"first at byte {5 * first};"):
+        nmnist.decode(nmnist.encode(made(times.tolist())), "many")
+
+
 def test_truncated_names_the_byte() -> None:
     data = nmnist.encode(made([1, 2, 3]))[:-2]
     with pytest.raises(RecordingError, match=r"cut\.bin: truncated at byte 10: 3 bytes"):
