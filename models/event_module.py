@@ -1,9 +1,9 @@
 """A network as a torch module on lists of spikes: event-driven training on the CPU.
 
 The same network and gradient as ``models.module.SpikingModule``, but what is computed and kept
-follows the spikes, not neurons × bins (``models.layer_kernels``). Recordings are shared out among
-threads; each thread sums its gradients in a fixed order, so that the same number of threads gives
-the same weights.
+follows the spikes, not neurons × bins (``models.layer_kernels``). Threads take recordings as they
+come free, the longest first; their gradients are summed in that order whoever is done when, so
+that any number of threads gives the same weights.
 """
 
 from __future__ import annotations
@@ -11,167 +11,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from threading import Lock
 from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from models import layer_kernels, layout
+from models.event_layers import Floats, Layers, Near, Room, Train
+from models.lanes import zeros
 from models.module import Response, SpikingModule
 from models.network import Network, Pool
 from models.step_kernels import THETA
 from models.surrogate import Surrogate
 from pipeline.binning import Bins
-
-Floats = NDArray[np.float32]
-
-
-@dataclass(slots=True)
-class Train:
-    """Spikes of a layer: where each bin begins, which neuron, and what each counts."""
-
-    offsets: NDArray[np.int64]
-    index: NDArray[np.int32]
-    value: Floats
-
-
-@dataclass(slots=True)
-class Near:
-    """Neurons near their threshold, bin by bin, and the surrogate there."""
-
-    offsets: NDArray[np.int64]
-    index: NDArray[np.int32]
-    rho: Floats
-
-
-class Room:
-    """What one thread works in; it grows to what the largest recording needs."""
-
-    def __init__(self, table: NDArray[np.int64]) -> None:
-        neurons = int(table[:, layout.NEURONS].max())
-        held = int((table[:, layout.NEURONS] * table[:, layout.SLOTS]).max())
-        self.state = np.zeros(4 * neurons, np.float32)
-        self.acc = np.zeros(held, np.float32)
-        self.touched = np.zeros(held // layout.BLOCK, np.uint8)
-        self.fresh = np.zeros(neurons // layout.BLOCK, np.int32)
-        self.u = np.zeros(layout.BLOCK, np.float32)
-        self.fired = np.zeros(layout.BLOCK, np.uint8)
-        self.spikes = np.zeros(1 << 16, np.int32)
-        self.kept = np.zeros(1 << 18, np.int32)
-        self.rho = np.zeros(1 << 18, np.float32)
-        self.x = np.zeros(neurons, np.float32)
-        self.y = np.zeros(neurons, np.float32)
-        self.delta = np.zeros(neurons, np.float32)
-        self.awake = np.zeros(neurons // layout.BLOCK, np.uint8)
-
-
-class Layers:
-    """A network's layers in the kernels' memory, with the weights of this moment."""
-
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        dynamics = network.neuron.dynamics
-        self.table = layout.table(network)
-        self.reach = layout.reach(network)
-        self.constants = np.array([*dynamics, network.pooling], np.float32)
-        self.rhythm = np.array([dynamics.memory, dynamics.sweep], np.int64)
-        self.orders = [
-            layout.order(layer, shape)
-            for layer, shape in zip(network.layers, network.shapes, strict=False)
-        ]
-        self.weights = np.zeros(sum(map(len, self.orders)), np.float32)
-        held = sum(math.prod(s) for s in network.delay_shapes if s)
-        self.delays = np.zeros(held, np.int64)
-
-    def take(self, weights: Sequence[Floats | None], delays: Sequence[Floats | None]) -> None:
-        """Lay out these weights, one array a layer, and delays in ms."""
-        ts_ms = self.network.neuron.ts_ms
-        for i, row in enumerate(self.table):
-            weight, delay = weights[i], delays[i]
-            if weight is not None and weight.size:
-                lo = row[layout.FIRST_WEIGHT]
-                places = self.orders[i]
-                self.weights[lo : lo + len(places)] = layout.lay(weight, places)
-            if delay is not None and delay.size:
-                lo = row[layout.FIRST_DELAY]
-                self.delays[lo : lo + delay.size] = layout.whole_bins(delay, ts_ms)
-
-    def inputs(self, recording: Bins) -> Train:
-        """Return a recording in the kernels' order."""
-        offsets, index, count = recording
-        size = math.prod(self.network.input_shape)
-        if len(index) and int(index.max()) >= size:
-            raise ValueError(
-                f"input {int(index.max())} lies outside {self.network.input_shape}, "
-                f"expected below {size}"
-            )
-        out = np.empty(len(index), np.int32)
-        value = np.empty(len(index), np.float32)
-        layer_kernels.arrange(
-            np.ascontiguousarray(index, np.uint32),
-            np.ascontiguousarray(count, np.uint8),
-            self.network.input_shape,
-            out,
-            value,
-        )
-        return Train(offsets.astype(np.int64), out, value)
-
-    def forward(
-        self, i: int, train: Train, room: Room, surrogate: Floats | None, rows: tuple[int, int]
-    ) -> tuple[Train, Near | None, int]:
-        """Return layer ``i``'s spikes, what its gradient needs, and the synapses gone through."""
-        steps = len(train.offsets) - 1
-        out_offsets = np.zeros(steps + 1, np.int64)
-        kept_offsets = np.zeros(steps + 1, np.int64)
-        row = self.table[i]
-        blocks, held = row[layout.NEURONS] // layout.BLOCK, row[layout.NEURONS] * row[layout.SLOTS]
-        nothing = surrogate is None
-        while True:
-            found, near, operations = layer_kernels.forward(
-                row,
-                self.reach,
-                self.constants,
-                self.weights,
-                self.delays,
-                train.offsets,
-                train.index,
-                train.value,
-                room.state[: 4 * row[layout.NEURONS]],
-                room.acc[:held],
-                room.touched[: held // layout.BLOCK],
-                room.fresh[:blocks],
-                self.rhythm,
-                *rows,
-                np.zeros(4, np.float32) if surrogate is None else surrogate,
-                room.u,
-                room.fired,
-                out_offsets,
-                room.spikes,
-                kept_offsets,
-                room.kept[:0] if nothing else room.kept,
-                room.rho[:0] if nothing else room.rho,
-            )
-            # The kernel wants a block's room to spare.
-            if found + layout.BLOCK > len(room.spikes):
-                room.spikes = np.zeros(2 * (found + layout.BLOCK), np.int32)
-            elif not nothing and near + layout.BLOCK > len(room.kept):
-                room.kept = np.zeros(2 * (near + layout.BLOCK), np.int32)
-                room.rho = np.zeros(len(room.kept), np.float32)
-            else:
-                break
-        index = room.spikes[:found].copy()
-        spikes = Train(out_offsets, index, np.ones(found, np.float32))
-        if nothing:
-            return spikes, None, operations
-        kept = Near(kept_offsets, room.kept[:near].copy(), room.rho[:near].copy())
-        return spikes, kept, operations
-
-    def whole(self, i: int) -> tuple[int, int]:
-        """Return all output rows of layer ``i``."""
-        return 0, int(self.table[i, layout.H_OUT])
 
 
 class EventModule(SpikingModule):
@@ -214,14 +68,15 @@ class EventModule(SpikingModule):
         out, spikes = _Run.apply(self, batch, factors, surrogates, *parameters)  # type: ignore[no-untyped-call]
         return Response(out, spikes)
 
-    def share(self, work: Callable[[int, Room, int], None], batch: int) -> None:
-        """Call ``work(recording, room, thread)`` for every recording, in a fixed order a thread."""
+    def share(self, work: Callable[[int, Room], None], costs: Sequence[int]) -> None:
+        """Call ``work(recording, room)`` for every recording, the costliest first."""
+        waiting = iter(dearest(costs))
 
-        def run(thread: int) -> None:
-            for b in range(thread, batch, self.threads):
-                work(b, self._rooms[thread], thread)
+        def run(room: Room) -> None:
+            for b in waiting:
+                work(b, room)
 
-        for done in [self._pool.submit(run, i) for i in range(min(self.threads, batch))]:
+        for done in [self._pool.submit(run, room) for room in self._rooms[: len(costs)]]:
             done.result()
 
     @property
@@ -240,6 +95,31 @@ class EventModule(SpikingModule):
             )
             for s in self.surrogates
         ]
+
+
+class InOrder:
+    """Sums arrays in the order of ``order``, whatever the order and the thread they come in."""
+
+    def __init__(self, order: Sequence[int]) -> None:
+        self.total: Floats = np.zeros(0, np.float32)
+        self._order = list(order)
+        self._next = 0
+        self._early: dict[int, Floats] = {}
+        self._lock = Lock()
+
+    def add(self, who: int, part: Floats) -> None:
+        """Take ``who``'s array, float32 of equal length for all; it is kept and changed."""
+        with self._lock:
+            self._early[who] = part
+            while self._next < len(self._order) and self._order[self._next] in self._early:
+                part = self._early.pop(self._order[self._next])
+                self.total = np.add(self.total, part, out=part) if self._next else part
+                self._next += 1
+
+
+def dearest(costs: Sequence[int]) -> list[int]:
+    """Return the places of ``costs``, the highest first, equal ones as they are."""
+    return sorted(range(len(costs)), key=lambda b: -costs[b])
 
 
 class _Run(torch.autograd.Function):
@@ -262,7 +142,7 @@ class _Run(torch.autograd.Function):
         trains: list[list[Train]] = [[] for _ in batch]
         nears: list[list[Near | None]] = [[] for _ in batch]
 
-        def work(b: int, room: Room, _thread: int) -> None:
+        def work(b: int, room: Room) -> None:
             train = layers.inputs(batch[b])
             for i in range(count):
                 trains[b].append(train)
@@ -273,7 +153,7 @@ class _Run(torch.autograd.Function):
                     train.value = factors[i][b][train.index]
             layer_kernels.spread(train.offsets, train.index, layers.table[-1], out[:, b])
 
-        module.share(work, len(batch))
+        module.share(work, [len(recording.index) for recording in batch])
         ctx.kept = module, trains, nears, factors
         return torch.from_numpy(out).view(steps, len(batch), *network.shapes[-1]), torch.from_numpy(
             spikes
@@ -286,14 +166,14 @@ class _Run(torch.autograd.Function):
         grad_out = grads[0].flatten(2).contiguous().numpy()
         grad_spikes = grads[1].numpy()
         count = len(layers.network.layers)
-        threads = module.threads
-        grad = np.zeros((threads, len(layers.weights)), np.float32)
-        delay_grad = np.zeros((threads, len(layers.delays)), np.float32)
-        held = int((layers.table[:, layout.NEURONS] * layers.table[:, layout.SLOTS]).max())
-        errors = np.zeros((threads, held), np.float32)
+        costs = [sum(len(x.index) for x in (*trains[b], *nears[b])) for b in range(len(trains))]
+        weights = InOrder(dearest(costs))
+        delays = InOrder(dearest(costs))
         none = Near(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
 
-        def work(b: int, room: Room, thread: int) -> None:
+        def work(b: int, room: Room) -> None:
+            grad = zeros(len(layers.weights), np.float32)
+            delay_grad = np.zeros(len(layers.delays), np.float32)
             near = nears[b][-1]
             error = np.empty(len(near.index), np.float32)
             layer_kernels.pick(near.offsets, near.index, layers.table[-1], grad_out[:, b], error)
@@ -322,10 +202,10 @@ class _Run(torch.autograd.Function):
                     room.x[:n],
                     room.y[:n],
                     room.delta[:n],
-                    errors[thread][: n * row[layout.SLOTS]],
+                    room.error[: n * row[layout.SLOTS]],
                     room.awake[: n // layout.BLOCK],
-                    grad[thread],
-                    delay_grad[thread],
+                    grad,
+                    delay_grad,
                     low_error,
                 )
                 if i:
@@ -333,9 +213,10 @@ class _Run(torch.autograd.Function):
                         low_error *= factors[i - 1][b][below.index]
                     low_error += grad_spikes[b, i - 1]
                     error = low_error
+            weights.add(b, grad)
+            delays.add(b, delay_grad)
 
-        module.share(work, len(trains))
-        weights, delays = grad.sum(0), delay_grad.sum(0)
+        module.share(work, costs)
         found: list[Tensor | None] = []
         for i, weight in enumerate(module.weights):
             if isinstance(layers.network.layers[i], Pool):
@@ -343,12 +224,12 @@ class _Run(torch.autograd.Function):
                 continue
             back = np.zeros(weight.shape, np.float32)
             lo = layers.table[i, layout.FIRST_WEIGHT]
-            layout.unlay(weights[lo : lo + len(layers.orders[i])], layers.orders[i], back)
+            layout.unlay(weights.total[lo : lo + len(layers.orders[i])], layers.orders[i], back)
             found.append(torch.from_numpy(back))
         for i, delay in enumerate(module.delays):
             lo = layers.table[i, layout.FIRST_DELAY]
             # A delay is in ms, its gradient was found per bin.
-            part = delays[lo : lo + delay.numel()] / layers.network.neuron.ts_ms
+            part = delays.total[lo : lo + delay.numel()] / layers.network.neuron.ts_ms
             found.append(
                 torch.from_numpy(part.astype(np.float32)).view(delay.shape)
                 if delay.numel()

@@ -15,27 +15,22 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from models.lanes import WORD, counted, lowest, nearby
 from models.layout import (
     BLOCK,
     C_IN,
     C_OUT,
     DELAYS,
-    DENSE,
-    FIRST_PLACE,
-    FIRST_WEIGHT,
     H_OUT,
     KIND,
     NEURONS,
     NO_DELAYS,
-    OX,
-    OY,
     POOL,
-    ROWS,
     SLOTS,
     W_OUT,
 )
 from models.neuron_kernels import EXPONENTIAL, FAST_SIGMOID
-from models.scatter_kernels import collect, delay_gradient, dot, gather, scatter
+from models.scatter_kernels import collect_all, delay_gradient, gather_all, scatter_all
 from models.step_kernels import (
     ASLEEP,
     DECAY_X,
@@ -45,6 +40,7 @@ from models.step_kernels import (
     SOON,
     THETA,
     advance,
+    listed,
 )
 
 
@@ -61,28 +57,6 @@ def arrange(index, count, shape, out, value):  # type: ignore[no-untyped-def]  #
 
 
 @numba.njit(cache=True, nogil=True)
-def _pool(row, reach, pooling, acc, touched, lo, hi, index, value, begin, end):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Do what ``scatter`` does for spikes ``begin`` to ``end`` of a pooling layer.
-
-    One synapse each: the call would cost more than what it does.
-    """
-    c_in = row[C_IN]
-    width = row[W_OUT]
-    first = row[FIRST_PLACE]
-    through = np.int64(0)
-    for j in range(begin, end):
-        at = np.int64(index[j])
-        place = at // c_in
-        oy = reach[first + place, OY]
-        if reach[first + place, ROWS] and lo <= oy < hi:
-            a = ((oy - lo) * width + reach[first + place, OX]) * c_in + at - place * c_in
-            acc[a] += value[j] * pooling
-            touched[a // BLOCK] = 1
-            through += np.int64(value[j])
-    return through
-
-
-@numba.njit(cache=True, nogil=True)
 def forward(row, reach, constants, weights, delays, offsets, index, value, state, acc, touched, fresh, rhythm, lo, hi, surrogate, u, fired, out_offsets, out, kept_offsets, kept, rho):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
     """Run a layer's rows ``lo`` to ``hi`` from rest; fill its spikes and what its gradient needs.
 
@@ -93,7 +67,6 @@ def forward(row, reach, constants, weights, delays, offsets, index, value, state
     synapses spikes went through.
     """
     steps = offsets.shape[0] - 1
-    c_in = row[C_IN]
     base = lo * row[W_OUT] * row[C_OUT]
     count = (hi - lo) * row[W_OUT] * row[C_OUT]
     blocks = (count + BLOCK - 1) // BLOCK
@@ -102,6 +75,7 @@ def forward(row, reach, constants, weights, delays, offsets, index, value, state
     kind = int(surrogate[0])
     support, width, scale = surrogate[1], surrogate[2], surrogate[3]
     one = np.float32(1)
+    nowhere = np.float32(np.inf)
     acc[:] = 0
     state[:] = 0
     touched[:] = 0
@@ -112,26 +86,12 @@ def forward(row, reach, constants, weights, delays, offsets, index, value, state
     operations = 0
     out_offsets[0] = 0
     kept_offsets[0] = 0
-    # Few neurons of a block fire or are near: eight flags at a look tell where they are.
-    eight_fired = fired.view(np.uint64)
-    nearby = np.zeros(BLOCK, np.uint8)
-    eight_near = nearby.view(np.uint64)
     for t in range(steps):
         slot = t % row[SLOTS]
-        if row[KIND] == POOL:
-            operations += _pool(
-                row, reach, constants[POOLING], acc, touched, lo, hi, index, value, offsets[t],
-                offsets[t + 1],
-            )  # fmt: skip
-        else:
-            for j in range(offsets[t], offsets[t + 1]):
-                if value[j] != 0:
-                    at = np.int64(index[j])
-                    place = at // c_in
-                    operations += np.int64(value[j]) * scatter(
-                        row, reach, weights, delays, constants[POOLING], acc, touched, 0, slot, lo,
-                        hi, at - place * c_in, place, value[j],
-                    )  # fmt: skip
+        operations += scatter_all(
+            row, reach, weights, delays, constants[POOLING], acc, touched, 0, slot, lo, hi,
+            index, value, offsets[t], offsets[t + 1],
+        )  # fmt: skip
         sweep = t % rhythm[1] == rhythm[1] - 1
         begin = slot * row[NEURONS]
         for b in range(blocks):
@@ -141,40 +101,32 @@ def forward(row, reach, constants, weights, delays, offsets, index, value, state
                 continue
             touched[at] = 0
             first = begin + b * BLOCK
-            fire = advance(
+            here = base + b * BLOCK
+            some = advance(
                 constants, state, acc[first : first + BLOCK], reached, fresh, b, rhythm[0], sweep,
                 u, fired,
             )  # fmt: skip
-            if fire:
+            if some:
                 if found + BLOCK <= out.shape[0]:
-                    for k in range(BLOCK // 8):
-                        if eight_fired[k]:
-                            for i in range(8 * k, 8 * k + 8):
-                                out[found] = base + b * BLOCK + i
-                                found += fired[i]
+                    found = listed(fired, here, out, found)
                 else:
-                    found += fire
-            if keep:
-                valid = min(BLOCK, count - b * BLOCK)
-                some = 0
-                for i in range(BLOCK):
-                    close = abs(u[i] - theta) < support
-                    nearby[i] = close
-                    some += close
-                if not some:
+                    for k in range(BLOCK // WORD):
+                        found += counted(fired[k])
+            if not keep:
+                continue
+            for k in range(min(BLOCK, count - b * BLOCK), BLOCK):
+                u[k] = nowhere
+            for k in range(0, BLOCK, WORD):
+                bits = nearby(u, k, theta, support)
+                if near + WORD > kept.shape[0]:
+                    near += counted(bits)
                     continue
-                if valid < BLOCK:
-                    nearby[valid:] = 0
-                if near + BLOCK > kept.shape[0]:
-                    for i in range(valid):
-                        near += nearby[i]
-                    continue
-                for k in range(BLOCK // 8):
-                    if eight_near[k]:
-                        for i in range(8 * k, 8 * k + 8):
-                            kept[near] = base + b * BLOCK + i
-                            rho[near] = abs(u[i] - theta)
-                            near += nearby[i]
+                while bits:
+                    i = k + lowest(bits)
+                    kept[near] = here + i
+                    rho[near] = abs(u[i] - theta)
+                    near += 1
+                    bits &= bits - np.uint64(1)
         out_offsets[t + 1] = found
         kept_offsets[t + 1] = near
     if keep and near <= rho.shape[0]:
@@ -248,41 +200,24 @@ def backward(row, reach, constants, weights, delays, offsets, index, value, low_
         if now >= steps:
             continue
         at_slot = now % slots
-        for j in range(offsets[now], offsets[now + 1] if row[KIND] != POOL else offsets[now]):
-            if value[j] != 0:
-                at = np.int64(index[j])
-                place = at // c_in
-                c = at - place * c_in
-                collect(row, reach, grad, delays, e, at_slot, c, place, value[j])
-                if delayed:
+        if row[KIND] != POOL:
+            collect_all(
+                row, reach, grad, delays, e, at_slot, index, value, offsets[now], offsets[now + 1]
+            )
+        if delayed:
+            for j in range(offsets[now], offsets[now + 1]):
+                if value[j] != 0:
+                    place = np.int64(index[j]) // c_in
                     delay_gradient(
-                        row, reach, weights, delays, e, at_slot, slot, delay_grad, c, place,
-                        value[j],
+                        row, reach, weights, delays, e, at_slot, slot, delay_grad,
+                        index[j] - place * c_in, place, value[j],
                     )  # fmt: skip
-        if row[KIND] == POOL:
-            # One synapse each: the call would cost more than what it does.
-            width, c_out = row[W_OUT], row[C_OUT]
-            pooling = constants[POOLING]
-            places = reach[row[FIRST_PLACE] :]
-            for j in range(low_offsets[now], low_offsets[now + 1]):
-                at = np.int64(low[j])
-                place = at // c_in
-                if places[place, ROWS]:
-                    over = places[place, OY] * width + places[place, OX]
-                    low_error[j] = pooling * e[begin + over * c_out + at - place * c_in]
-            continue
-        if row[KIND] == DENSE and not delayed:
-            # A few synapses each, all behind one another: likewise.
-            c_out = row[C_OUT]
-            here = e[begin : begin + c_out]
-            for j in range(low_offsets[now], low_offsets[now + 1]):
-                w = row[FIRST_WEIGHT] + np.int64(low[j]) * c_out
-                low_error[j] = dot(weights[w : w + c_out], here, c_out)
-            continue
-        for j in range(low_offsets[now], low_offsets[now + 1]):
-            at = np.int64(low[j])
-            place = at // c_in
-            low_error[j] = gather(row, reach, weights, delays, e, at_slot, at - place * c_in, place)
+        gather_all(
+            row, reach, weights, delays, e, at_slot, low, low_offsets[now], low_offsets[now + 1],
+            low_error,
+        )  # fmt: skip
+    if row[KIND] == POOL:
+        low_error *= constants[POOLING]
 
 
 @numba.njit(cache=True, nogil=True)

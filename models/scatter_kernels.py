@@ -9,6 +9,10 @@ and ``e`` are ``[SLOTS · NEURONS]`` float32, one slot a bin, of which ``slot`` 
 and a synapse with a delay of d bins takes the d-th after it. ``lo`` and ``hi`` bound the output
 rows (H) that are walked; neurons are counted from row ``lo``. ``base`` is where the layer's slots
 begin.
+
+``scatter_all``, ``collect_all`` and ``gather_all`` do so for many spikes, ``begin`` to ``end`` of
+``index`` (neurons in (H, W, C) order). Spikes of one place reach the same neurons: those that come
+behind one another are taken four or two at a time, each sum in the order of the spikes.
 """
 
 from __future__ import annotations
@@ -157,6 +161,205 @@ def gather(row, reach, weights, delays, e, slot, c, place):  # type: ignore[no-u
         a += line
         w -= step
     return total
+
+
+@numba.njit(cache=True, nogil=True)
+def _together(index, begin, end, first, c_in):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return where the spikes from ``begin`` on end that lie at the place of neuron ``first``."""
+    j = begin
+    while j < end and first <= index[j] < first + c_in:
+        j += 1
+    return j
+
+
+@numba.njit(cache=True, nogil=True)
+def scatter_all(row, reach, weights, delays, pooling, acc, touched, base, slot, lo, hi, index, value, begin, end):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
+    """Scatter ``value`` spikes each; return the synapses gone through, a spike at a time."""
+    c_in = row[C_IN]
+    through = np.int64(0)
+    if row[KIND] == POOL:
+        # One synapse each: the call would cost more than what it does.
+        here = base + slot * row[NEURONS]
+        for j in range(begin, end):
+            at = np.int64(index[j])
+            place = at // c_in
+            to = reach[row[FIRST_PLACE] + place]
+            if to[ROWS] and lo <= to[OY] < hi:
+                a = here + ((to[OY] - lo) * row[W_OUT] + to[OX]) * c_in + at - place * c_in
+                acc[a] += value[j] * pooling
+                touched[a >> _SHIFT] = 1
+                through += np.int64(value[j])
+        return through
+    if row[DELAYS] != NO_DELAYS:
+        for j in range(begin, end):
+            if value[j] != 0:
+                place = np.int64(index[j]) // c_in
+                through += np.int64(value[j]) * scatter(
+                    row, reach, weights, delays, pooling, acc, touched, base, slot, lo, hi,
+                    index[j] - place * c_in, place, value[j],
+                )  # fmt: skip
+        return through
+    here = base + slot * row[NEURONS]
+    line = row[W_OUT] * row[C_OUT]
+    across = row[CHANNEL_STEP]
+    step = row[ROW_STEP]
+    j = begin
+    while j < end:
+        place = np.int64(index[j]) // c_in
+        first = place * c_in
+        k = _together(index, j, end, first, c_in)
+        to = reach[row[FIRST_PLACE] + place]
+        oy = np.int64(to[OY])
+        rows = np.int64(to[ROWS])
+        run = np.int64(to[RUN])
+        w = row[FIRST_WEIGHT] + to[WEIGHT] - first * across
+        if oy < lo:
+            rows -= lo - oy
+            w -= (lo - oy) * step
+            oy = np.int64(lo)
+        rows = min(rows, hi - oy)
+        a = here + (oy - lo) * line + to[OX] * row[C_OUT]
+        for _ in range(rows):
+            target = acc[a : a + run]
+            i = j
+            while i + 4 <= k:
+                w0, n0 = w + across * index[i], value[i]
+                w1, n1 = w + across * index[i + 1], value[i + 1]
+                w2, n2 = w + across * index[i + 2], value[i + 2]
+                w3, n3 = w + across * index[i + 3], value[i + 3]
+                s0, s1 = weights[w0 : w0 + run], weights[w1 : w1 + run]
+                s2, s3 = weights[w2 : w2 + run], weights[w3 : w3 + run]
+                for m in range(run):
+                    two = (target[m] + n0 * s0[m]) + n1 * s1[m]
+                    target[m] = (two + n2 * s2[m]) + n3 * s3[m]
+                i += 4
+            if i + 2 <= k:
+                w0, n0 = w + across * index[i], value[i]
+                w1, n1 = w + across * index[i + 1], value[i + 1]
+                s0, s1 = weights[w0 : w0 + run], weights[w1 : w1 + run]
+                for m in range(run):
+                    target[m] = (target[m] + n0 * s0[m]) + n1 * s1[m]
+                i += 2
+            if i < k:
+                w0, n0 = w + across * index[i], value[i]
+                s0 = weights[w0 : w0 + run]
+                for m in range(run):
+                    target[m] += n0 * s0[m]
+            for block in range(a >> _SHIFT, ((a + run - 1) >> _SHIFT) + 1):
+                touched[block] = 1
+            a += line
+            w -= step
+        if rows > 0:
+            for i in range(j, k):
+                through += np.int64(value[i]) * rows * run
+        j = k
+    return through
+
+
+@numba.njit(cache=True, nogil=True)
+def collect_all(row, reach, grad, delays, e, slot, index, value, begin, end):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Collect for ``value`` spikes each."""
+    c_in = row[C_IN]
+    if row[DELAYS] != NO_DELAYS:
+        for j in range(begin, end):
+            if value[j] != 0:
+                place = np.int64(index[j]) // c_in
+                c = index[j] - place * c_in
+                collect(row, reach, grad, delays, e, slot, c, place, value[j])
+        return
+    here = slot * row[NEURONS]
+    line = row[W_OUT] * row[C_OUT]
+    across = row[CHANNEL_STEP]
+    step = row[ROW_STEP]
+    j = begin
+    while j < end:
+        place = np.int64(index[j]) // c_in
+        first = place * c_in
+        k = _together(index, j, end, first, c_in)
+        to = reach[row[FIRST_PLACE] + place]
+        run = np.int64(to[RUN])
+        w = row[FIRST_WEIGHT] + to[WEIGHT] - first * across
+        a = here + to[OY] * line + to[OX] * row[C_OUT]
+        for _ in range(to[ROWS]):
+            source = e[a : a + run]
+            i = j
+            while i + 2 <= k:
+                w0, n0 = w + across * index[i], value[i]
+                w1, n1 = w + across * index[i + 1], value[i + 1]
+                t0, t1 = grad[w0 : w0 + run], grad[w1 : w1 + run]
+                for m in range(run):
+                    t0[m] += n0 * source[m]
+                    t1[m] += n1 * source[m]
+                i += 2
+            if i < k:
+                w0, n0 = w + across * index[i], value[i]
+                t0 = grad[w0 : w0 + run]
+                for m in range(run):
+                    t0[m] += n0 * source[m]
+            a += line
+            w -= step
+        j = k
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _dot3(a, first, back, b, begin, on, n):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the sum of three rows' ``dot``: one sum across a register instead of three."""
+    total = np.float32(0)
+    a0, b0 = a[first : first + n], b[begin : begin + n]
+    first -= back
+    begin += on
+    a1, b1 = a[first : first + n], b[begin : begin + n]
+    first -= back
+    begin += on
+    a2, b2 = a[first : first + n], b[begin : begin + n]
+    for i in range(n):
+        total += a0[i] * b0[i] + a1[i] * b1[i] + a2[i] * b2[i]
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def gather_all(row, reach, weights, delays, e, slot, index, begin, end, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Gather for each of ``index`` into the same place of ``out``."""
+    c_in = row[C_IN]
+    if row[DELAYS] != NO_DELAYS:
+        for j in range(begin, end):
+            place = np.int64(index[j]) // c_in
+            out[j] = gather(row, reach, weights, delays, e, slot, index[j] - place * c_in, place)
+        return
+    here = slot * row[NEURONS]
+    if row[KIND] == POOL:
+        for j in range(begin, end):
+            at = np.int64(index[j])
+            place = at // c_in
+            to = reach[row[FIRST_PLACE] + place]
+            if to[ROWS]:
+                over = to[OY] * row[W_OUT] + to[OX]
+                out[j] = e[here + over * c_in + at - place * c_in]
+            else:
+                out[j] = 0
+        return
+    line = row[W_OUT] * row[C_OUT]
+    across = row[CHANNEL_STEP]
+    step = row[ROW_STEP]
+    for j in range(begin, end):
+        at = np.int64(index[j])
+        place = at // c_in
+        to = reach[row[FIRST_PLACE] + place]
+        run = np.int64(to[RUN])
+        rows = np.int64(to[ROWS])
+        w = row[FIRST_WEIGHT] + to[WEIGHT] + (at - place * c_in) * across
+        a = here + to[OY] * line + to[OX] * row[C_OUT]
+        total = np.float32(0)
+        while rows >= 3:
+            total += _dot3(weights, w, step, e, a, line, run)
+            w -= 3 * step
+            a += 3 * line
+            rows -= 3
+        for _ in range(rows):
+            total += dot(weights[w : w + run], e[a : a + run], run)
+            w -= step
+            a += line
+        out[j] = total
 
 
 @numba.njit(cache=True, nogil=True)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from models.lanes import WORD, lowest, reaching
 from models.layout import (
     BLOCK,
     C_IN,
@@ -29,7 +30,7 @@ from models.layout import (
     W_IN,
     W_OUT,
 )
-from models.scatter_kernels import scatter
+from models.scatter_kernels import scatter, scatter_all
 
 DECAY_X, DECAY_Y, LATE, SOON, DECAY_R, DECAY_Q, RESET, THETA, POOLING = range(9)
 """Entries of the constants, float32: ``models.neuron.Dynamics``, then pooling's weight."""
@@ -47,14 +48,16 @@ _SILENT = np.float32(1e-20)
 
 @numba.njit(cache=True, nogil=True)
 def advance(constants, state, acc, touched, fresh, block, memory, sweep, u, fired):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Advance a block by a bin; fill ``u`` and ``fired`` [BLOCK]; return how many fire.
+    """Advance a block by a bin; fill ``u`` [BLOCK]; return whether any fires.
 
-    ``acc`` [BLOCK] is its input, emptied here. Every ``sweep`` bins traces that have faded are
-    set to 0. The same float32 operations in the same order as ``neuron_kernels.forward``.
+    ``fired`` uint64 [BLOCK / 64] gets a bit for each that does. ``acc`` [BLOCK] is its input,
+    emptied here. Every ``sweep`` bins traces that have faded are set to 0. The same float32
+    operations in the same order as ``neuron_kernels.forward``.
     """
     decay_x, decay_y = constants[DECAY_X], constants[DECAY_Y]
     late, soon, theta = constants[LATE], constants[SOON], constants[THETA]
     zero = np.float32(0)
+    one = np.float32(1)
     o = block * (4 * BLOCK)
     x = state[o : o + BLOCK]
     y = state[o + BLOCK : o + 2 * BLOCK]
@@ -76,48 +79,59 @@ def advance(constants, state, acc, touched, fresh, block, memory, sweep, u, fire
             x[i] = x[i] if abs(x[i]) > _SILENT else zero
             y[i] = y[i] if abs(y[i]) > _SILENT else zero
     left = fresh[block]
-    count = np.int32(0)
+    q = state[o + 2 * BLOCK : o + 3 * BLOCK]
+    r = state[o + 3 * BLOCK : o + 4 * BLOCK]
     if left > 0:
         decay_r, decay_q, reset = constants[DECAY_R], constants[DECAY_Q], constants[RESET]
-        q = state[o + 2 * BLOCK : o + 3 * BLOCK]
-        r = state[o + 3 * BLOCK : o + 4 * BLOCK]
         for i in range(BLOCK):
             q[i] = decay_q * q[i] + reset * r[i]
             v = y[i] + q[i]
-            r[i] = decay_r * r[i]
+            r[i] = decay_r * r[i] + (one if v >= theta else zero)
             u[i] = v
-            fired[i] = v >= theta
-            count += np.int32(v >= theta)
+    else:
+        for i in range(BLOCK):
+            u[i] = y[i]
+    some = np.uint64(0)
+    for k in range(BLOCK // WORD):
+        bits = reaching(u, k * WORD, theta, theta)
+        fired[k] = bits
+        some |= bits
+    if some:
+        if left <= 0:
+            for i in range(BLOCK):
+                r[i] = one if u[i] >= theta else zero
+        left = memory
+    elif left > 0:
         left -= 1
         if left == 0:
             for i in range(2 * BLOCK):
                 state[o + 2 * BLOCK + i] = zero
-        elif sweep:
-            for i in range(BLOCK):
-                q[i] = q[i] if abs(q[i]) > _SILENT else zero
-                r[i] = r[i] if abs(r[i]) > _SILENT else zero
     else:
         left = 0
+    if sweep and left > 0:
         for i in range(BLOCK):
-            v = y[i]
-            u[i] = v
-            fired[i] = v >= theta
-            count += np.int32(v >= theta)
-    if count:
-        left = memory
-        one = np.float32(1)
-        r = state[o + 3 * BLOCK : o + 4 * BLOCK]
-        for i in range(BLOCK):
-            r[i] = r[i] + (one if fired[i] else zero)
+            q[i] = q[i] if abs(q[i]) > _SILENT else zero
+            r[i] = r[i] if abs(r[i]) > _SILENT else zero
     fresh[block] = left
-    return count
+    return some != 0
+
+
+@numba.njit(cache=True, nogil=True)
+def listed(fired, first, out, found):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Put ``first`` + i into ``out`` from ``found`` on for every bit i; return where they end."""
+    for k in range(BLOCK // WORD):
+        bits = fired[k]
+        while bits:
+            out[found] = first + k * WORD + lowest(bits)
+            found += 1
+            bits &= bits - np.uint64(1)
+    return found
 
 
 @numba.njit(cache=True, nogil=True)
 def _layer(row, constants, state, acc, touched, fresh, slot, memory, sweep, u, fired, queue):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Advance a layer by a bin; fill ``queue`` with those that fire, return how many."""
     found = 0
-    eight = fired.view(np.uint64)
     begin = row[FIRST_INPUT] + slot * row[NEURONS]
     first = row[FIRST_NEURON] // BLOCK
     for b in range(row[NEURONS] // BLOCK):
@@ -127,7 +141,7 @@ def _layer(row, constants, state, acc, touched, fresh, slot, memory, sweep, u, f
             continue
         touched[at] = 0
         lo = begin + b * BLOCK
-        count = advance(
+        some = advance(
             constants,
             state,
             acc[lo : lo + BLOCK],
@@ -139,23 +153,18 @@ def _layer(row, constants, state, acc, touched, fresh, slot, memory, sweep, u, f
             u,
             fired,
         )
-        if count:
-            # Few of a block fire: eight flags at a look tell where they are.
-            for k in range(BLOCK // 8):
-                if eight[k]:
-                    for i in range(8 * k, 8 * k + 8):
-                        queue[found] = b * BLOCK + i
-                        found += fired[i]
+        if some:
+            found = listed(fired, b * BLOCK, queue, found)
     return found
 
 
 @numba.njit(cache=True, nogil=True)
-def step(table, reach, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired, queue, index, count, n, totals, out):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
+def step(table, reach, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired, queue, ones, index, count, n, totals, out):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
     """Take one bin: the first ``n`` of ``index`` (flat into C, H, W) and ``count``.
 
     Sets ``out`` [outputs] int64 to the output layer's spikes and adds to ``totals``. ``rhythm`` is
-    (bins that own spikes are felt, bins between two sweeps). Returns False, and changes nothing,
-    where an index lies outside the input.
+    (bins that own spikes are felt, bins between two sweeps). ``ones`` float32 are as many 1 as the
+    queue has places. Returns False, and changes nothing, where an index lies outside the input.
     """
     first = table[0]
     plane = first[H_IN] * first[W_IN]
@@ -190,14 +199,10 @@ def step(table, reach, constants, weights, delays, state, acc, touched, fresh, r
         if layer + 1 < layers:
             after = table[layer + 1]
             slot = bin_ % after[SLOTS]
-            for i in range(found):
-                at = np.int64(mine[i])
-                place = at // c_out
-                operations += scatter(
-                    after, reach, weights, delays, constants[POOLING], acc, touched,
-                    after[FIRST_INPUT], slot, 0, after[H_OUT],
-                    at - place * c_out, place, np.float32(1),
-                )  # fmt: skip
+            operations += scatter_all(
+                after, reach, weights, delays, constants[POOLING], acc, touched,
+                after[FIRST_INPUT], slot, 0, after[H_OUT], mine, ones, 0, found,
+            )  # fmt: skip
         else:
             out[:] = 0
             plane_out = row[H_OUT] * row[W_OUT]
@@ -224,7 +229,7 @@ def tell(table, queue, totals, index):  # type: ignore[no-untyped-def]  # pragma
 
 
 @numba.njit(cache=True, nogil=True)
-def run(table, reach, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired, queue, offsets, index, count, totals, out):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
+def run(table, reach, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired, queue, ones, offsets, index, count, totals, out):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
     """Take the bins that ``offsets`` parts ``index`` and ``count`` into; fill ``out`` [bins, n].
 
     Returns how many bins were taken: all, or those before one with an index outside the input.
@@ -234,7 +239,7 @@ def run(table, reach, constants, weights, delays, state, acc, touched, fresh, rh
         hi = np.int64(offsets[k + 1])
         ok = step(
             table, reach, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired,
-            queue, index[lo:hi], count[lo:hi], hi - lo, totals, out[k],
+            queue, ones, index[lo:hi], count[lo:hi], hi - lo, totals, out[k],
         )  # fmt: skip
         if not ok:
             return k

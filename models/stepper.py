@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models import layout
 from models import step_kernels as k
+from models.lanes import WORD, zeros
 from models.store import Model
 from pipeline.binning import Bins
 
@@ -48,15 +49,15 @@ class Stepper:
         self._weights, self._delays = laid(model)
         neurons = int(self._table[:, layout.NEURONS].sum())
         inputs = int((self._table[:, layout.NEURONS] * self._table[:, layout.SLOTS]).sum())
-        self._state = np.zeros(4 * neurons, np.float32)
-        self._acc = np.zeros(inputs, np.float32)
+        self._state = zeros(4 * neurons, np.float32)
+        self._acc = zeros(inputs, np.float32)
         self._touched = np.zeros(inputs // layout.BLOCK, np.uint8)
         self._fresh = np.zeros(neurons // layout.BLOCK, np.int32)
         self._rhythm = np.array([dynamics.memory, dynamics.sweep], np.int64)
-        self._potential = np.zeros(layout.BLOCK, np.float32)
-        self._fired = np.zeros(layout.BLOCK, np.uint8)
-        # One place more than there are neurons: the kernel writes before it counts.
-        self._queue = np.zeros(neurons + 1, np.int32)
+        self._potential = zeros(layout.BLOCK, np.float32)
+        self._fired = np.zeros(layout.BLOCK // WORD, np.uint64)
+        self._queue = np.zeros(neurons, np.int32)
+        self._ones = np.ones(neurons, np.float32)
         self._totals = np.zeros(k.FIRED + len(self._table), np.int64)
         self._told = np.zeros(neurons, np.uint32)
         self._out = np.zeros(math.prod(self.output_shape), np.int64)
@@ -146,6 +147,7 @@ class Stepper:
             self._potential,
             self._fired,
             self._queue,
+            self._ones,
             self._index,
             self._count,
             n,
@@ -196,6 +198,7 @@ class Stepper:
             self._potential,
             self._fired,
             self._queue,
+            self._ones,
             np.array(offsets, np.uint32),
             np.array(index, np.uint32),
             np.array(count, np.uint8),

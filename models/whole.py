@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import layer_kernels, layout
-from models.event_module import Layers, Room, Train
+from models.event_layers import Layers, Room, Train
 from models.store import Model
 from pipeline.binning import Bins
 

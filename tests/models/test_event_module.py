@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from benchmarks.train import kept_bytes
-from models.event_module import EventModule
+from models.event_module import EventModule, InOrder
 from models.module import Response, SpikingModule, dense
 from models.network import Network, parse
 from models.neuron import CUBA, LIF, SRM, Neuron
@@ -194,3 +194,34 @@ def test_recordings_of_other_lengths_are_refused() -> None:
     short = Bins(bins.offsets[:-1], bins.index[: bins.offsets[-2]], bins.count[: bins.offsets[-2]])
     with pytest.raises(ValueError, match="recording 1 has 29 bins, the first has 30"):
         module.respond([bins, short])
+
+
+def test_any_number_of_threads_gives_the_same_gradient_bit_by_bit() -> None:
+    network = parse("2-8c3-2a-10", 12, 12, SRM())
+    rng = np.random.default_rng(0)
+    batch = [recording(rng, math.prod(network.input_shape)) for _ in range(7)]
+    first = EventModule(network, threads=1)
+    first.initialise(dense(batch, network.input_shape), 0)
+    slopes = []
+    for threads in (1, 2, 3, 9):
+        module = EventModule(network, threads=threads)
+        module.load_state_dict(first.state_dict())
+        module.respond(batch).out.square().sum().backward()  # type: ignore[no-untyped-call]
+        slopes.append([p.grad for p in module.parameters() if p.grad is not None])
+    assert any(float(grad.abs().max()) > 0 for grad in slopes[0])
+    for other in slopes[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(slopes[0], other, strict=True))
+
+
+@given(order=st.permutations(range(5)), arrival=st.permutations(range(5)))
+def test_a_sum_in_order_does_not_depend_on_who_comes_when(
+    order: list[int], arrival: list[int]
+) -> None:
+    parts = np.random.default_rng(3).normal(size=(5, 40)).astype(np.float32)
+    total = InOrder(order)
+    for who in arrival:
+        total.add(who, parts[who].copy())
+    expected = parts[order[0]]
+    for who in order[1:]:
+        expected = expected + parts[who]
+    np.testing.assert_array_equal(total.total, expected)
