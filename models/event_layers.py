@@ -55,7 +55,6 @@ class Room:
         self.rho = zeros(1 << 18, np.float32)
         self.x = zeros(neurons, np.float32)
         self.y = zeros(neurons, np.float32)
-        self.delta = zeros(neurons, np.float32)
         self.error = zeros(held, np.float32)
         self.awake = np.zeros(neurons // layout.BLOCK, np.uint8)
 

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 WORD = 64
 """Potentials that a word of bits tells of."""
 
-_LANES = 8
+LANES = 8
+"""Floats that a register is taken to hold; a compiler parts or joins them where it holds others."""
 
 _LINE = 64
 """Bytes of a line of the cache."""
@@ -39,26 +40,29 @@ def zeros(n: int, dtype: type[np.generic]) -> NDArray[Any]:
     return raw[first : first + size].view(dtype)
 
 
+def spread(builder: Any, value: Any) -> Any:
+    """Build a register with the float ``value`` in every place."""
+    none = ir.Constant(ir.VectorType(ir.FloatType(), LANES), ir.Undefined)
+    same = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    one = builder.insert_element(none, value, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, none, same)
+
+
 def _word(compare: Callable[[Any, Any, Any, Any], Any]) -> Any:
     """Return what builds a word of bits by ``compare(builder, potentials, a, b)``, 8 at a time."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         potential, first, *rest = args
         data = context.make_array(signature.args[0])(context, builder, value=potential).data
-        lanes = ir.VectorType(ir.FloatType(), _LANES)
+        lanes = ir.VectorType(ir.FloatType(), LANES)
         word = ir.IntType(WORD)
-        none = ir.Constant(lanes, ir.Undefined)
-        same = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), [0] * _LANES)
-        zero = ir.Constant(ir.IntType(32), 0)
-        a, b = (
-            builder.shuffle_vector(builder.insert_element(none, x, zero), none, same) for x in rest
-        )
+        a, b = (spread(builder, x) for x in rest)
         out = ir.Constant(word, 0)
-        for k in range(0, WORD, _LANES):
+        for k in range(0, WORD, LANES):
             at = builder.gep(data, [builder.add(first, ir.Constant(word, k))])
             eight = builder.load(builder.bitcast(at, lanes.as_pointer()))
             eight.align = 4
-            bits = builder.bitcast(compare(builder, eight, a, b), ir.IntType(_LANES))
+            bits = builder.bitcast(compare(builder, eight, a, b), ir.IntType(LANES))
             bits = builder.shl(builder.zext(bits, word), ir.Constant(word, k))
             out = builder.or_(out, bits)
         return out

@@ -15,6 +15,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from models.gradient_kernels import collect_all, delay_gradient, gather_all
 from models.lanes import WORD, counted, lowest, nearby
 from models.layout import (
     BLOCK,
@@ -30,7 +31,7 @@ from models.layout import (
     W_OUT,
 )
 from models.neuron_kernels import EXPONENTIAL, FAST_SIGMOID
-from models.scatter_kernels import collect_all, delay_gradient, gather_all, scatter_all
+from models.scatter_kernels import scatter_all
 from models.step_kernels import (
     ASLEEP,
     DECAY_X,
@@ -42,6 +43,12 @@ from models.step_kernels import (
     advance,
     listed,
 )
+
+_SWEEP = 16
+"""Bins, backward, between two looks for traces that have faded."""
+
+_SILENT = np.float32(1e-30)
+"""Below this an error's trace has faded."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -144,55 +151,64 @@ def forward(row, reach, constants, weights, delays, offsets, index, value, state
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"contract"})
-def _recede(constants, x, y, delta, e):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Take a block one bin back: the adjoint of the input's recursions."""
+def _recede(constants, x, y, lo, sweep):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Take the block from ``lo`` on one bin back: the adjoint of the input's recursions.
+
+    Without the errors of that bin, which are added behind it. In a ``sweep`` traces that have
+    faded are set to 0.
+    """
     decay_x, decay_y = constants[DECAY_X], constants[DECAY_Y]
     late, soon = constants[LATE], constants[SOON]
     zero = np.float32(0)
-    silent = np.float32(1e-30)
+    xs = x[lo : lo + BLOCK]
+    ys = y[lo : lo + BLOCK]
     for i in range(BLOCK):
-        after = y[i]
-        yi = decay_y * after + delta[i]
-        xi = decay_x * x[i] + late * after + soon * yi
-        delta[i] = zero
-        y[i] = yi if abs(yi) > silent else zero
-        xi = xi if abs(xi) > silent else zero
-        x[i] = xi
-        e[i] = xi
+        after = ys[i]
+        now = decay_y * after
+        xs[i] = decay_x * xs[i] + late * after + soon * now
+        ys[i] = now
+    if sweep:
+        for i in range(BLOCK):
+            xs[i] = xs[i] if abs(xs[i]) > _SILENT else zero
+            ys[i] = ys[i] if abs(ys[i]) > _SILENT else zero
 
 
 @numba.njit(cache=True, nogil=True)
-def backward(row, reach, constants, weights, delays, offsets, index, value, low_offsets, low, kept_offsets, kept, rho, error, x, y, delta, e, awake, grad, delay_grad, low_error):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
+def backward(row, reach, constants, weights, delays, offsets, index, value, low_offsets, low, kept_offsets, kept, rho, error, x, y, e, awake, grad, delay_grad, low_error):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
     """Run a layer back in time; add to ``grad`` and ``delay_grad``; fill ``low_error``.
 
     ``error`` [n kept] is the loss's derivative by the spike of each neuron that was kept; the
     inputs are the layer's own as forward; ``low`` are the neurons that the layer below kept, and
-    ``low_error`` [n] gets the derivative by theirs. ``x``, ``y``, ``delta`` [NEURONS] and ``e``
-    [SLOTS · NEURONS] are room to work in, ``awake`` uint8 one a block.
+    ``low_error`` [n] gets the derivative by theirs. ``x`` and ``y`` [NEURONS] and ``e`` [SLOTS ·
+    NEURONS] are room to work in, ``awake`` uint8 one a block; ``e`` is ``x`` where there is one
+    slot.
     """
     steps = offsets.shape[0] - 1
     c_in = row[C_IN]
     neurons = row[NEURONS]
     slots = row[SLOTS]
     delayed = row[DELAYS] != NO_DELAYS
+    soon = constants[SOON]
     x[:] = 0
     y[:] = 0
-    delta[:] = 0
     e[:] = 0
     awake[:] = 0
     for t in range(steps - 1, -2 if delayed else -1, -1):
         slot = t % slots
+        sweep = t % _SWEEP == 0
         begin = slot * neurons
         if t >= 0:
-            for j in range(kept_offsets[t], kept_offsets[t + 1]):
-                n = kept[j]
-                delta[n] = rho[j] * error[j]
-                awake[n // BLOCK] = 1
             for b in range(neurons // BLOCK):
                 if awake[b]:
-                    lo = b * BLOCK
-                    hi = lo + BLOCK
-                    _recede(constants, x[lo:hi], y[lo:hi], delta[lo:hi], e[begin + lo : begin + hi])
+                    _recede(constants, x, y, b * BLOCK, sweep)
+            for j in range(kept_offsets[t], kept_offsets[t + 1]):
+                n = kept[j]
+                own = rho[j] * error[j]
+                y[n] += own
+                x[n] += soon * own
+                awake[n // BLOCK] = 1
+            if slots > 1:
+                e[begin : begin + neurons] = x
         else:
             e[begin : begin + neurons] = 0
         # A delay's gradient needs the error of the bin before, so that inputs come one bin later.

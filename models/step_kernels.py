@@ -46,7 +46,7 @@ last bin end in the queue, which holds those of all layers, one behind the other
 _SILENT = np.float32(1e-20)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def advance(constants, state, acc, touched, fresh, block, memory, sweep, u, fired):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Advance a block by a bin; fill ``u`` [BLOCK]; return whether any fires.
 
