@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models import layer_kernels, layout
+from models import layer_kernels, layout, step_kernels
 from models.lanes import WORD, zeros
 from models.network import Network
 from pipeline.binning import Bins
@@ -101,7 +101,7 @@ class Layers:
             )
         out = np.empty(len(index), np.int32)
         value = np.empty(len(index), np.float32)
-        layer_kernels.arrange(
+        step_kernels.arrange(
             np.ascontiguousarray(index, np.uint32),
             np.ascontiguousarray(count, np.uint8),
             self.network.input_shape,

@@ -52,18 +52,6 @@ _SILENT = np.float32(1e-30)
 
 
 @numba.njit(cache=True, nogil=True)
-def arrange(index, count, shape, out, value):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Bring a recording's inputs, flat in (C, H, W), into the order of neurons."""
-    channels, height, width = shape
-    plane = height * width
-    for i in range(index.shape[0]):
-        flat = np.int64(index[i])
-        c = flat // plane
-        out[i] = (flat - c * plane) * channels + c
-        value[i] = count[i]
-
-
-@numba.njit(cache=True, nogil=True)
 def forward(row, reach, constants, weights, delays, offsets, index, value, state, acc, touched, fresh, rhythm, lo, hi, surrogate, u, fired, out_offsets, out, kept_offsets, kept, rho):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
     """Run a layer's rows ``lo`` to ``hi`` from rest; fill its spikes and what its gradient needs.
 

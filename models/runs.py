@@ -58,16 +58,17 @@ def _store(builder: Any, value: Any, first: Any, at: Any, wide: bool) -> None:
     builder.store(value, builder.bitcast(place, _EIGHT.as_pointer())).align = _ALIGN
 
 
-def _along(builder: Any, run: Any, body: Callable[[Any, bool, int], None]) -> None:
-    """Build ``body(at, wide, which)`` for all of a run: 4 times 8 floats, 8, then one by one."""
-    four = 4 * LANES
-    most = builder.and_(run, _int(-four))
+def _along(builder: Any, run: Any, times: int, body: Callable[[Any, bool, int], None]) -> None:
+    """Build ``body(at, wide, which)`` for all of a run: ``times`` 8 floats, 8, then one by one."""
+    many = times * LANES
+    most = builder.and_(run, _int(-many))
     wide = builder.and_(run, _int(-LANES))
-    with cgutils.for_range_slice(builder, _int(0), most, _int(four), _INT) as (at, _):
-        for k in range(4):
+    with cgutils.for_range_slice(builder, _int(0), most, _int(many), _INT) as (at, _):
+        for k in range(times):
             body(builder.add(at, _int(k * LANES)), True, k)
-    with cgutils.for_range_slice(builder, most, wide, _int(LANES), _INT) as (at, _):
-        body(at, True, 0)
+    if times > 1:
+        with cgutils.for_range_slice(builder, most, wide, _int(LANES), _INT) as (at, _):
+            body(at, True, 0)
     with cgutils.for_range_slice(builder, wide, run, _int(1), _INT) as (at, _):
         body(at, False, 0)
 
@@ -117,7 +118,7 @@ def add_runs(
                     value = builder.fadd(value, builder.fmul(n, _load(builder, source, at, wide)))
                 _store(builder, value, target, at, wide)
 
-            _along(builder, run, body)
+            _along(builder, run, 4 // many, body)
         return context.get_dummy_value()
 
     kind = types.void(out, _I, _I, data, firsts, _I, counts, _I, _I)
@@ -161,7 +162,7 @@ def learn_runs(
                     value = builder.fadd(_load(builder, target, at, wide), part, _FUSED)
                     _store(builder, value, target, at, wide)
 
-            _along(builder, run, body)
+            _along(builder, run, 4 // many, body)
         return context.get_dummy_value()
 
     kind = types.void(data, firsts, _I, e, _I, _I, counts, _I, _I)
@@ -195,7 +196,7 @@ def sum_runs(
                 )
                 builder.store(builder.fadd(builder.load(total), part, _FUSED), total)
 
-            _along(builder, run, body)
+            _along(builder, run, 4, body)
         two = [builder.fadd(*(builder.load(eights[k + j]) for j in (0, 1))) for k in (0, 2)]
         eight = builder.fadd(*two)
         total = builder.load(single)

@@ -19,18 +19,15 @@ import numpy as np
 from models.lanes import WORD, lowest, reaching
 from models.layout import (
     BLOCK,
-    C_IN,
     C_OUT,
     FIRST_INPUT,
     FIRST_NEURON,
-    H_IN,
     H_OUT,
     NEURONS,
     SLOTS,
-    W_IN,
     W_OUT,
 )
-from models.scatter_kernels import scatter, scatter_all
+from models.scatter_kernels import scatter_all
 
 DECAY_X, DECAY_Y, LATE, SOON, DECAY_R, DECAY_Q, RESET, THETA, POOLING = range(9)
 """Entries of the constants, float32: ``models.neuron.Dynamics``, then pooling's weight."""
@@ -131,7 +128,7 @@ def listed(fired, first, out, found):  # type: ignore[no-untyped-def]  # pragma:
 @numba.njit(cache=True, nogil=True)
 def _layer(row, constants, state, acc, touched, fresh, slot, memory, sweep, u, fired, queue):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Advance a layer by a bin; fill ``queue`` with those that fire, return how many."""
-    found = 0
+    found = np.int64(0)
     begin = row[FIRST_INPUT] + slot * row[NEURONS]
     first = row[FIRST_NEURON] // BLOCK
     for b in range(row[NEURONS] // BLOCK):
@@ -159,60 +156,60 @@ def _layer(row, constants, state, acc, touched, fresh, slot, memory, sweep, u, f
 
 
 @numba.njit(cache=True, nogil=True)
-def step(table, reach, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired, queue, ones, index, count, n, totals, out):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
-    """Take one bin: the first ``n`` of ``index`` (flat into C, H, W) and ``count``.
+def arrange(index, count, shape, out, value):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Bring inputs, flat in (C, H, W), into the order of neurons.
+
+    Returns how many there are before the first that lies outside.
+    """
+    channels, height, width = shape
+    plane = height * width
+    for i in range(index.shape[0]):
+        flat = np.int64(index[i])
+        c = flat // plane
+        if c >= channels:
+            return i
+        out[i] = (flat - c * plane) * channels + c
+        value[i] = count[i]
+    return index.shape[0]
+
+
+@numba.njit(cache=True, nogil=True)
+def step(table, reach, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired, queue, ones, index, value, begin, end, totals, out):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
+    """Take one bin: ``begin`` to ``end`` of ``index`` int32, as arranged, and ``value`` float32.
 
     Sets ``out`` [outputs] int64 to the output layer's spikes and adds to ``totals``. ``rhythm`` is
     (bins that own spikes are felt, bins between two sweeps). ``ones`` float32 are as many 1 as the
-    queue has places. Returns False, and changes nothing, where an index lies outside the input.
+    queue has places.
     """
-    first = table[0]
-    plane = first[H_IN] * first[W_IN]
-    size = first[C_IN] * plane
-    for i in range(n):
-        if index[i] >= size:
-            return False
     bin_ = totals[BINS]
     sweep = bin_ % rhythm[1] == rhythm[1] - 1
-    slot = bin_ % first[SLOTS]
     operations = 0
-    for i in range(n):
-        flat = np.int64(index[i])
-        c = flat // plane
-        k = count[i]
-        operations += np.int64(k) * scatter(
-            first, reach, weights, delays, constants[POOLING], acc, touched,
-            first[FIRST_INPUT], slot, 0, first[H_OUT], c, flat - c * plane, np.float32(k),
-        )  # fmt: skip
     spikes = 0
     layers = table.shape[0]
     for layer in range(layers):
         row = table[layer]
-        mine = queue[spikes:]
-        found = _layer(
-            row, constants, state, acc, touched, fresh, bin_ % row[SLOTS], rhythm[0], sweep,
-            u, fired, mine,
+        slot = bin_ % row[SLOTS]
+        operations += scatter_all(
+            row, reach, weights, delays, constants[POOLING], acc, touched, row[FIRST_INPUT], slot,
+            0, row[H_OUT], index, value, begin, end,
         )  # fmt: skip
-        spikes += found
+        index, value = queue[spikes:], ones
+        begin = np.int64(0)
+        end = _layer(
+            row, constants, state, acc, touched, fresh, slot, rhythm[0], sweep, u, fired, index
+        )
+        spikes += end
         totals[FIRED + layer] = spikes
-        c_out = row[C_OUT]
-        if layer + 1 < layers:
-            after = table[layer + 1]
-            slot = bin_ % after[SLOTS]
-            operations += scatter_all(
-                after, reach, weights, delays, constants[POOLING], acc, touched,
-                after[FIRST_INPUT], slot, 0, after[H_OUT], mine, ones, 0, found,
-            )  # fmt: skip
-        else:
-            out[:] = 0
-            plane_out = row[H_OUT] * row[W_OUT]
-            for i in range(found):
-                place = mine[i] // c_out
-                out[(mine[i] - place * c_out) * plane_out + place] += 1
+    row = table[layers - 1]
+    c_out = row[C_OUT]
+    plane = row[H_OUT] * row[W_OUT]
+    out[:] = 0
+    for i in range(end):
+        place = index[i] // c_out
+        out[(index[i] - place * c_out) * plane + place] += 1
     totals[SPIKES] += spikes
     totals[OPERATIONS] += operations
     totals[BINS] += 1
-    return True
 
 
 @numba.njit(cache=True, nogil=True)
@@ -229,18 +226,13 @@ def tell(table, queue, totals, index):  # type: ignore[no-untyped-def]  # pragma
 
 
 @numba.njit(cache=True, nogil=True)
-def run(table, reach, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired, queue, ones, offsets, index, count, totals, out):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
-    """Take the bins that ``offsets`` parts ``index`` and ``count`` into; fill ``out`` [bins, n].
+def run(table, reach, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired, queue, ones, offsets, index, value, totals, out):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
+    """Take the bins that ``offsets`` int64 parts ``index`` and ``value`` into, as ``step`` does.
 
-    Returns how many bins were taken: all, or those before one with an index outside the input.
+    Fills ``out`` [bins, outputs].
     """
     for k in range(offsets.shape[0] - 1):
-        lo = np.int64(offsets[k])
-        hi = np.int64(offsets[k + 1])
-        ok = step(
+        step(
             table, reach, constants, weights, delays, state, acc, touched, fresh, rhythm, u, fired,
-            queue, ones, index[lo:hi], count[lo:hi], hi - lo, totals, out[k],
+            queue, ones, index, value, offsets[k], offsets[k + 1], totals, out[k],
         )  # fmt: skip
-        if not ok:
-            return k
-    return offsets.shape[0] - 1

@@ -68,6 +68,8 @@ class Stepper:
         # and each such kind of array would be compiled for anew.
         self._index = np.zeros(self._inputs, np.uint32)
         self._count = np.zeros(self._inputs, np.uint8)
+        self._place = np.zeros(self._inputs, np.int32)
+        self._value = np.zeros(self._inputs, np.float32)
         self.step(np.zeros(0, np.uint32), np.zeros(0, np.uint8))
         self.spiked()
         self.reset()
@@ -127,13 +129,20 @@ class Stepper:
             # Inputs named twice are as good as inputs counted twice.
             self._index = np.zeros(2 * n, np.uint32)
             self._count = np.zeros(2 * n, np.uint8)
+            self._place = np.zeros(2 * n, np.int32)
+            self._value = np.zeros(2 * n, np.float32)
         self._index[:n] = index
         self._count[:n] = count
         if self._saccades.told and n:
             if int(index.max()) >= self._inputs:
                 raise self._outside(int(index.max()))
             self._index[:n] += self._saccades.first(self._bin)
-        taken = k.step(
+        inside = k.arrange(
+            self._index[:n], self._count[:n], self.network.input_shape, self._place, self._value
+        )
+        if inside < n:
+            raise self._outside(int(index[inside]))
+        k.step(
             self._table,
             self._reach,
             self._constants,
@@ -148,14 +157,13 @@ class Stepper:
             self._fired,
             self._queue,
             self._ones,
-            self._index,
-            self._count,
+            self._place,
+            self._value,
+            0,
             n,
             self._totals,
             self._out,
         )
-        if not taken:
-            raise self._outside(int(index.max()))
         self._bin += 1
         return self._out.copy()
 
@@ -182,9 +190,19 @@ class Stepper:
             raise ValueError(f"offsets do not rise from 0 to {n} entries")
         if n != len(count):
             raise ValueError(f"{n} indices have {len(count)} counts")
-        out = np.zeros((len(offsets) - 1, len(self._out)), np.int64)
         _, index, _ = self._saccades.apart(Bins(offsets, index, count), self._bin)
-        taken = k.run(
+        place, value = np.zeros(n, np.int32), np.zeros(n, np.float32)
+        inside = k.arrange(
+            np.array(index, np.uint32),
+            np.array(count, np.uint8),
+            self.network.input_shape,
+            place,
+            value,
+        )
+        # Only the bins before the one with an input that lies outside.
+        bins = len(steps) if inside == n else int(np.searchsorted(offsets, inside, "right")) - 1
+        out = np.zeros((bins, len(self._out)), np.int64)
+        k.run(
             self._table,
             self._reach,
             self._constants,
@@ -199,15 +217,15 @@ class Stepper:
             self._fired,
             self._queue,
             self._ones,
-            np.array(offsets, np.uint32),
-            np.array(index, np.uint32),
-            np.array(count, np.uint8),
+            np.array(offsets[: bins + 1], np.int64),
+            place,
+            value,
             self._totals,
             out,
         )
-        self._bin += taken
-        if taken < len(out):
-            raise ValueError(f"bin {taken} has an input outside {self.input_shape}")
+        self._bin += bins
+        if bins < len(steps):
+            raise ValueError(f"bin {bins} has an input outside {self.input_shape}")
         return out
 
 
