@@ -135,7 +135,7 @@ class Remote(SourceNode):
         if inlet.ended:
             return False
         if not inlet.socket.poll(_BREATH_MS):
-            inlet.grant(idle=True)
+            inlet.receipts.grant(idle=True)
             if not inlet.socket.poll(_SLICE_MS):
                 self.wait(1)
         return True

@@ -272,7 +272,7 @@ class Runner:
                     more = True
                     break
             if not taken:
-                inlet.grant_overdue()
+                inlet.receipts.grant_overdue()
                 continue
             # Delivered is what has also left again: a process that dies takes nothing with it.
             if self.outlet is not None:
@@ -291,7 +291,7 @@ class Runner:
                 inlet.close()
         if open_inlets:
             # Where much comes at a time a rest would hold up the producer.
-            hurried = sum(not inlet.unhurried() for inlet in open_inlets)
+            hurried = sum(not inlet.receipts.unhurried() for inlet in open_inlets)
             leisure_ms = 0 if hurried else self._leisure()
             if leisure_ms:
                 self.control.stop.wait(leisure_ms / 1000)
@@ -299,7 +299,7 @@ class Runner:
             ready = poller.poll(_BREATH_MS)
             if not ready:
                 for inlet in open_inlets:
-                    inlet.grant(idle=True)
+                    inlet.receipts.grant(idle=True)
                 ready = poller.poll(_POLL_MS)
                 if not ready and self.control.alone.is_set():
                     for inlet in open_inlets:

@@ -96,7 +96,7 @@ class Watcher:
         while not what() and self._clock.now_ns() < end:
             self._inlet.socket.poll(_POLL_MS)
             self._inlet.take()
-            self._inlet.grant(idle=True)
+            self._inlet.receipts.grant(idle=True)
             self._plane.gossip()
 
     def close(self) -> None:

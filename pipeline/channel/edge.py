@@ -71,6 +71,8 @@ class Edge:
         self.left = False
         self.heard_ns = 0
         """When the consumer last said anything."""
+        self.moved_ns = 0
+        """When it last took anything, came, or had everything repeated."""
 
     @classmethod
     def from_hello(cls, hello: Hello, board: Board, direction: int) -> Edge:

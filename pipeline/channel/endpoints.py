@@ -180,3 +180,45 @@ def make_keys(folder: Path) -> list[Path]:
     except OSError as error:
         raise ChannelError(f"{folder}: cannot write keys: {error.strerror}") from None
     return made
+
+
+def open_endpoint(socket: zmq.Socket[bytes], owner: str, endpoint: str) -> str:
+    """Bind a socket to an endpoint that was checked and secured; return it resolved.
+
+    A socket file that a killed process left is replaced. Raises ChannelError, which names the
+    ``owner``, where the endpoint is in use or cannot be made.
+    """
+    if endpoint.startswith("tcp://"):
+        socket.heartbeat_ivl = 1000
+        socket.heartbeat_timeout = 3000
+    try:
+        if endpoint.startswith("ipc://"):
+            path = Path(endpoint[6:])
+            if path.exists():
+                # libzmq would bind over the socket of one that lives, too.
+                _refuse_live(path)
+                path.unlink()
+        socket.bind(endpoint)
+    except ChannelError as error:
+        raise ChannelError(f"{owner}: cannot open {endpoint}: {error}") from None
+    except zmq.ZMQError as error:
+        why = "in use" if error.errno == zmq.EADDRINUSE else (error.strerror or "").lower()
+        raise ChannelError(f"{owner}: cannot open {endpoint}: {why}") from None
+    except OSError as error:
+        raise ChannelError(f"{owner}: cannot open {endpoint}: {error.strerror}") from None
+    resolved = socket.getsockopt(zmq.LAST_ENDPOINT)
+    return resolved.rstrip(b"\0").decode() if isinstance(resolved, bytes) else endpoint
+
+
+def _refuse_live(path: Path) -> None:
+    """Raise ChannelError unless a path is a socket that nobody listens on."""
+    import socket as plain
+
+    if not path.is_socket():
+        raise ChannelError("a file is in the way")
+    with plain.socket(plain.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return
+    raise ChannelError("in use")

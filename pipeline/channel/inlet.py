@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import zmq
 
-from pipeline.board import IN, Board, EdgeSlot
+from pipeline.board import IN, Board, EdgeBoard, EdgeSlot
 from pipeline.channel.endpoints import Security, check_endpoint, secure
 from pipeline.channel.host import host_id
 from pipeline.channel.protocol import (
@@ -27,26 +27,12 @@ from pipeline.channel.protocol import (
     is_aside,
 )
 from pipeline.channel.protocol import decode as decode_message
+from pipeline.channel.receipts import Receipts
 from pipeline.clock import Clock, MonotonicClock
 from pipeline.errors import ChannelError, PacketError
-from pipeline.latency import bucket
 from pipeline.packets import KINDS, Packet
 from pipeline.status import NodeStatus
 from pipeline.wire import decode_at, extent
-
-_BEAT_NS = 100_000_000
-_MANY_EVENTS = 1 << 18
-"""So many events are worth a word to the producer, however few packets they came in."""
-
-# Plain numbers: looking up an enumeration's member costs more than the counting.
-_MAX_US = int(EdgeSlot.LATENCY_MAX_US)
-_EVENTS = int(EdgeSlot.DELIVERED_EVENTS)
-_PACKETS = int(EdgeSlot.DELIVERED_PACKETS)
-_T = int(EdgeSlot.DELIVERED_T)
-_LATENCY = int(EdgeSlot.LATENCY)
-
-_SOON_NS = 2_000_000
-"""So long after its last word a ``latest`` consumer asks for more, however few it has taken."""
 
 _FRUITLESS = 256
 """After so many messages that gave no packet ``take`` returns: whoever waits for it is asked."""
@@ -85,7 +71,6 @@ class Inlet:
         check_endpoint(endpoint, security)
         self.name = name
         self.producer = producer
-        self.account = (board or Board()).edge(producer, IN)
         self.rejected = 0
         self.complaint: str | None = None
         self.ended = False
@@ -96,12 +81,10 @@ class Inlet:
         self._policy = policy
         self._window = window = window or WINDOW[policy]
         self._capacity = capacity
-        self._granted = 0
-        self._events_since = 0
-        self._together = [0, 0]
-        """Packets and events since the last rest."""
-        self._batch = max(1, window // 4)
-        self._last_word_ns = 0
+        self.receipts = Receipts(
+            (board or Board()).edge(producer, IN), policy, window, self._clock, self._say
+        )
+        """What was taken, and how it is told."""
         self._producer_incarnation = 0
         self._same_clock = True
         self._must_reset = True
@@ -117,10 +100,6 @@ class Inlet:
         """Frames that words beside the packets have overtaken."""
         self._heard_ns = 0
         self._news = False
-        account = self.account
-        if account[EdgeSlot.LEDGER] == 0:
-            self._forget_account()
-        self._load_offsets()
         socket: zmq.Socket[bytes] = (context or zmq.Context.instance()).socket(zmq.DEALER)
         socket.linger = 500
         socket.rcvhwm = 0
@@ -143,6 +122,11 @@ class Inlet:
             ) from None
         self.socket = socket
         self._hello()
+
+    @property
+    def account(self) -> EdgeBoard:
+        """The cells of the board in which the edge is counted."""
+        return self.receipts.account
 
     def take(self) -> Packet | None:
         """Return the next packet, or None where there is none just now.
@@ -273,91 +257,13 @@ class Inlet:
 
     def done_all(self, taken: Sequence[tuple[Packet, int]]) -> None:
         """Count packets as delivered, each with the time in ns at which the node took it up."""
-        account = self.account
-        cells, base = account.cells, account.base
-        histogram = base + _LATENCY
-        longest = longest_before = cells[base + _MAX_US]
-        events = 0
-        for packet, arrived_ns in taken:
-            born_ns = packet.header.born_ns
-            events += packet.size
-            if born_ns:
-                us = (arrived_ns - born_ns) // 1000
-                cells[histogram + bucket(us)] += 1
-                longest = max(longest, us)
-        if longest > longest_before:
-            cells[base + _MAX_US] = longest
-        cells[base + _EVENTS] += events
-        cells[base + _T] = taken[-1][0].header.t_end
-        cells[base + _PACKETS] += len(taken)
-        self._taken += len(taken)
         self._in_hand -= len(taken)
-        self._events_since += events
-        self._together[0] += len(taken)
-        self._together[1] += events
-        if self._taken - self._granted >= self._batch or self._events_since >= _MANY_EVENTS:
-            self.grant()
-        else:
-            self.grant_overdue()
-
-    def grant_overdue(self) -> None:
-        """Tell the producer of a ``latest`` edge what was taken, if the last word is long ago.
-
-        What is not told of it takes for lagging, and holds back what comes next: it must not wait
-        for more packets, nor for a moment without any from anyone.
-        """
-        if self._taken == self._granted or self._policy != "latest":
-            return
-        if self._clock.now_ns() - self._last_word_ns >= _SOON_NS:
-            self.grant()
-
-    def unhurried(self) -> bool:
-        """Whether little was taken since this was last asked, or nobody waits for who takes it.
-
-        Where it was much the producer of a ``lossless`` edge may be waiting for its credit.
-        """
-        packets, events = self._together
-        self._together = [0, 0]
-        if self._policy == "latest":
-            return True
-        return 2 * packets < self._window and events < _MANY_EVENTS
-
-    def grant(self, *, idle: bool = False) -> None:
-        """Tell the producer what was taken, which lets it send as much again."""
-        now = self._clock.now_ns()
-        if self._taken == self._granted and now - self._last_word_ns < _BEAT_NS:
-            return
-        self._last_word_ns = now
-        self._granted = self._taken
-        self._events_since = 0
-        packets, events, rejected = self._counts()
-        self._say(Grant(packets, events, rejected, idle))
-
-    def _counts(self) -> tuple[int, int, int]:
-        """Return (taken, events delivered, rejected) since the producer's account was opened."""
-        account = self.account
-        rejected = account[EdgeSlot.REJECTED_PACKETS] - account[EdgeSlot.OFFSET_REJECTED]
-        delivered = account[EdgeSlot.DELIVERED_PACKETS] - account[EdgeSlot.OFFSET_PACKETS]
-        events = account[EdgeSlot.DELIVERED_EVENTS] - account[EdgeSlot.OFFSET_EVENTS]
-        return delivered + rejected, events, rejected
-
-    def _forget_account(self) -> None:
-        """Open a new account: whatever was counted before belongs to another producer."""
-        account = self.account
-        account[EdgeSlot.OFFSET_REJECTED] = account[EdgeSlot.REJECTED_PACKETS]
-        account[EdgeSlot.OFFSET_PACKETS] = account[EdgeSlot.DELIVERED_PACKETS]
-        account[EdgeSlot.OFFSET_EVENTS] = account[EdgeSlot.DELIVERED_EVENTS]
-
-    def _load_offsets(self) -> None:
-        self._taken = self._granted = self._counts()[0]
+        self.receipts.book(taken)
 
     def _reject(self, why: str) -> None:
         self.rejected += 1
         self.complaint = f"{self.producer} → {self.name}: skipped a bad packet: {why}"
-        self.account.add(EdgeSlot.REJECTED_PACKETS, 1)
-        self._taken += 1
-        if self._taken - self._granted >= self._batch:
-            self.grant()
+        self.receipts.reject()
 
     def _hear(self, frame: bytes) -> None:
         try:
@@ -373,7 +279,7 @@ class Inlet:
             self._hello()
         elif isinstance(message, End):
             self.ended = True
-            self.grant()
+            self.receipts.grant()
         elif isinstance(message, Welcome):
             self._welcome(message)
         elif isinstance(message, (Ask, NodeStatus)):
@@ -397,23 +303,17 @@ class Inlet:
         self._must_reset = True
         self._last_seq.clear()
         self.ended = False
-        if message.ledger != self.account[EdgeSlot.LEDGER]:
-            self.account[EdgeSlot.LEDGER] = message.ledger
-            self._forget_account()
-            self._load_offsets()
+        self.receipts.open(message.ledger)
 
     def _hello(self) -> None:
-        packets, events, rejected = self._counts()
-        self._last_word_ns = self._clock.now_ns()
-        self._granted = self._taken
+        receipts = self.receipts
+        receipts.told()
         self._say(
             Hello(
                 self.name,
                 self._incarnation,
-                self.account[EdgeSlot.LEDGER],
-                packets,
-                events,
-                rejected,
+                receipts.account[EdgeSlot.LEDGER],
+                *receipts.counts,
                 self._codes,
                 self._policy,
                 self._window,
@@ -426,7 +326,7 @@ class Inlet:
             self.socket.send(encode(message), zmq.NOBLOCK)
         except zmq.Again:
             # Nobody has ever listened at the other end: there is nothing to tell.
-            self._last_word_ns = 0
+            self.receipts.told_ns = 0
 
     def close(self, *, farewell: bool = True) -> None:
         """Close the socket; with ``farewell`` the producer learns that nobody will come back.
@@ -436,6 +336,6 @@ class Inlet:
         if self.socket.closed:
             return
         if farewell:
-            self.grant()
+            self.receipts.grant()
             self._say(Bye())
         self.socket.close()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import zmq
 
-from pipeline.board import OUT, Board, EdgeSlot, NodeSlot
-from pipeline.channel.claims import Claims
+from pipeline.board import Board, EdgeSlot
 from pipeline.channel.edge import Edge, Frames
-from pipeline.channel.endpoints import Guard, Security, authenticator, check_endpoint, secure
-from pipeline.channel.host import host_id
+from pipeline.channel.endpoints import (
+    Guard,
+    Security,
+    authenticator,
+    check_endpoint,
+    open_endpoint,
+    secure,
+)
 from pipeline.channel.protocol import (
     Ask,
     Bye,
@@ -21,27 +25,22 @@ from pipeline.channel.protocol import (
     Hello,
     Message,
     Policy,
-    Refused,
-    Welcome,
     Who,
     decode,
-    encode,
 )
+from pipeline.channel.reception import Reception
 from pipeline.clock import Clock, MonotonicClock
-from pipeline.errors import ChannelError, PacketError
+from pipeline.errors import PacketError
 from pipeline.packets import Packet
 from pipeline.status import NodeStatus
 from pipeline.wire import encode as encode_packet
 
 _WAIT_MS = 20
-_PING_NS = 200_000_000
 _REPEAT_NS = 1_000_000_000
 _SERVICE_EVERY = 16
 _GLANCE_NS = 1_000_000
 _MOST_WORDS = 512
 """So many words are heard at once: whoever floods the socket holds up nobody else's stream."""
-_SILENT_NS = 2_000_000_000
-"""Who has said nothing for so long may be stopped: nothing more is put into its queue."""
 
 
 class Outlet:
@@ -62,7 +61,6 @@ class Outlet:
     ) -> None:
         self.name = name
         self.board = board or Board()
-        self.edges: list[Edge] = []
         self.rejected = 0
         self.aside: Callable[[Ask | NodeStatus, bytes, Edge], None] = lambda word, frame, edge: None
         """Gets what consumers say beside the packets, with its frame."""
@@ -75,18 +73,10 @@ class Outlet:
         self._security = security or Security()
         self._context = context or zmq.Context.instance()
         self._guard: Guard | None = None
-        self._by_identity: dict[bytes, Edge] = {}
         self._since_service = 0
         self._ended = False
-        self._claims = Claims(self._held, self._clock)
-        self._last_ping_ns = self._glance_due_ns = self._flush_due_ns = 0
-        self._last_move_ns: dict[str, int] = {}
+        self._glance_due_ns = self._flush_due_ns = 0
         self._ipc_paths: list[Path] = []
-        board = self.board
-        if not board[NodeSlot.LEDGER]:
-            board[NodeSlot.LEDGER] = secrets.randbits(62) | 1
-        board[NodeSlot.INCARNATION] += 1
-        self.incarnation = secrets.randbits(62)
         socket: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
         # With 0 libzmq would throw away a consumer's last words when it disconnects before they
         # are read.
@@ -95,53 +85,28 @@ class Outlet:
         socket.rcvhwm = 0
         socket.router_mandatory = True
         self.socket = socket
+        self._reception = Reception(name, socket, self.board, self._clock)
+        self._reception.admitted = self._serve
 
     def bind(self, endpoint: str) -> str:
         """Open an endpoint (``ipc://``, ``tcp://`` or ``inproc://``); return it resolved."""
         check_endpoint(endpoint, self._security)
         secure(self.socket, endpoint, self._security, server=True)
-        if endpoint.startswith("tcp://"):
-            self.socket.heartbeat_ivl = 1000
-            self.socket.heartbeat_timeout = 3000
-            if self._guard is None:
-                self._guard = authenticator(self._context, self._security)
-        try:
-            if endpoint.startswith("ipc://"):
-                path = Path(endpoint[6:])
-                if path.exists():
-                    # A socket file whose owner was killed; libzmq would bind over a live one too.
-                    self._refuse_live(endpoint)
-                    path.unlink()
-            self.socket.bind(endpoint)
-        except zmq.ZMQError as error:
-            why = "in use" if error.errno == zmq.EADDRINUSE else (error.strerror or "").lower()
-            raise ChannelError(f"{self.name}: cannot open {endpoint}: {why}") from None
-        except OSError as error:
-            raise ChannelError(f"{self.name}: cannot open {endpoint}: {error.strerror}") from None
+        if endpoint.startswith("tcp://") and self._guard is None:
+            self._guard = authenticator(self._context, self._security)
+        resolved = open_endpoint(self.socket, self.name, endpoint)
         if endpoint.startswith("ipc://"):
             self._ipc_paths.append(Path(endpoint[6:]))
-        resolved = self.socket.getsockopt(zmq.LAST_ENDPOINT)
-        return resolved.rstrip(b"\0").decode() if isinstance(resolved, bytes) else endpoint
+        return resolved
 
-    def _refuse_live(self, endpoint: str) -> None:
-        import socket as plain
-
-        path = endpoint[6:]
-        if not Path(path).is_socket():
-            raise ChannelError(f"{self.name}: cannot open {endpoint}: a file is in the way")
-        with plain.socket(plain.AF_UNIX) as probe:
-            try:
-                probe.connect(path)
-            except OSError:
-                return
-        raise ChannelError(f"{self.name}: cannot open {endpoint}: in use")
+    @property
+    def edges(self) -> list[Edge]:
+        """The account of every consumer."""
+        return self._reception.edges
 
     def expect(self, name: str, policy: Policy, capacity: int, kinds: Sequence[int]) -> None:
         """Announce a consumer of the graph: it is waited for (lossless) or held for (latest)."""
-        edge = self.board.edge(name, OUT)
-        self.edges.append(
-            Edge(name, policy, max(1, capacity), frozenset(kinds), edge, expected=True)
-        )
+        self._reception.expect(name, policy, capacity, kinds)
 
     @property
     def has_consumer(self) -> bool:
@@ -190,7 +155,7 @@ class Outlet:
             self.service(0)
         done = True
         hold = bool(self.hold_ms) and not self.has_guest
-        for edge in self.edges:
+        for edge in self._reception.edges:
             if code not in edge.kinds or edge.left:
                 continue
             if frames is None:
@@ -257,9 +222,8 @@ class Outlet:
         if timeout_ms:
             timeout_ms = min(timeout_ms, self.flush_due() or timeout_ms)
         if timeout_ms and not socket.poll(timeout_ms):
-            if self._claims:
-                self._settle_claims()
-            self._look_after()
+            self._reception.settle()
+            self._reception.look_after()
             self.waiting()
             return
         for _ in range(_MOST_WORDS):
@@ -273,130 +237,53 @@ class Outlet:
                 self.rejected += 1
                 continue
             self._hear(identity, message, frames[0])
-        if self._claims:
-            self._settle_claims()
+        self._reception.settle()
         if timeout_ms:
-            self._look_after()
+            self._reception.look_after()
             self.waiting()
 
     def tell_aside(self, edge: Edge, frame: bytes) -> None:
         """Say something beside the packets, unless the consumer is away or may be stopped."""
-        if edge.identity is None or self._clock.now_ns() - edge.heard_ns > _SILENT_NS:
-            return
-        if not self._send(edge.identity, frame):
-            edge.lost_contact()
+        self._reception.tell_aside(edge, frame)
 
     def _hear(self, identity: bytes, message: Message, frame: bytes) -> None:
-        edge = self._by_identity.get(identity)
-        if edge is not None and edge.identity == identity:
-            edge.heard_ns = self._clock.now_ns()
-        if self._claims and edge is not None and edge.identity == identity:
-            why = f"it serves a consumer named '{edge.name}' already, expected another name"
-            for claimant in self._claims.refused(edge.name):
-                self._tell(claimant, Refused(why))
+        reception = self._reception
+        edge = reception.speaker(identity)
         if isinstance(message, Grant):
-            if identity in self._claims:
-                return
-            if edge is None or edge.identity != identity:
-                self._tell(identity, Who())
-                return
-            if edge.take(message):
-                self._last_move_ns[edge.name] = self._clock.now_ns()
-            if message.idle and edge.under_way:
-                self._maybe_repeat(edge)
-            if edge.waiting:
-                self._forward(edge, self._clock.now_ns())
-                edge.flush(self.socket)
+            if edge is not None:
+                self._hear_grant(edge, message)
+            elif identity not in reception.claims:
+                reception.tell(identity, Who())
         elif isinstance(message, Hello):
-            if not self._held(identity, message):
-                self._admit(identity, message)
-            else:
-                self._claims.add(identity, message)
+            reception.come(identity, message)
         elif isinstance(message, (Ask, NodeStatus)):
-            if edge is None or edge.identity != identity:
+            if edge is None:
                 self.rejected += 1
             else:
                 self.aside(message, frame, edge)
         elif isinstance(message, Bye):
-            self._claims.withdraw(identity)
-            if edge is not None and edge.identity == identity:
+            reception.claims.withdraw(identity)
+            if edge is not None:
                 edge.leave()
 
-    def _maybe_repeat(self, edge: Edge) -> None:
-        """Repeat what got lost with a broken connection that healed behind our back."""
+    def _hear_grant(self, edge: Edge, grant: Grant) -> None:
         now = self._clock.now_ns()
-        if now - self._last_move_ns.setdefault(edge.name, now) > _REPEAT_NS:
-            self._last_move_ns[edge.name] = now
+        if edge.take(grant):
+            edge.moved_ns = now
+        if grant.idle and edge.under_way and now - edge.moved_ns > _REPEAT_NS:
+            # It got lost with a broken connection that healed behind our back.
+            edge.moved_ns = now
             edge.repeat(self.socket)
+        if edge.waiting:
+            self._forward(edge, now)
+            edge.flush(self.socket)
 
-    def _edge(self, name: str) -> Edge | None:
-        """Return the edge to the consumer of that name, where there is one."""
-        return next((edge for edge in self.edges if edge.name == name and not edge.left), None)
-
-    def _held(self, identity: bytes, hello: Hello) -> bool:
-        """Whether a consumer's name is that of another whose connection stands."""
-        edge = self._edge(hello.name)
-        if edge is None or edge.identity in (None, identity) or edge.consumer == hello.incarnation:
-            return False
-        if self._tell(edge.identity, self._welcome()):
-            return True
-        edge.lost_contact()
-        return False
-
-    def _settle_claims(self) -> None:
-        """Admit those whose name has become free."""
-        for identity, hello in self._claims.granted():
-            self._admit(identity, hello)
-
-    def _admit(self, identity: bytes, hello: Hello) -> None:
-        edge = self._edge(hello.name)
-        if edge is None:
-            edge = Edge.from_hello(hello, self.board, OUT)
-            # Of who only watched nothing is left to tell.
-            self.edges = [e for e in self.edges if e.kinds or not e.left]
-            self.edges.append(edge)
-        # Every connection has an identity of its own: what was sent to a broken one is not taken
-        # for delivered to the next.
-        self._by_identity = {i: e for i, e in self._by_identity.items() if e is not edge}
-        self._by_identity[identity] = edge
-        ledger = self.board[NodeSlot.LEDGER]
-        if not self._tell(identity, self._welcome()):
-            return
-        edge.admit(identity, hello, ledger, self.socket)
-        edge.heard_ns = self._clock.now_ns()
-        self._last_move_ns[edge.name] = self._clock.now_ns()
+    def _serve(self, edge: Edge) -> None:
+        """Send a consumer that has come what waits for it."""
         self._forward(edge, edge.heard_ns)
         edge.flush(self.socket)
-        if self._ended and not edge.waiting:
-            self._tell(identity, End())
-
-    def _welcome(self) -> Welcome:
-        return Welcome(self.name, self.incarnation, self.board[NodeSlot.LEDGER], host_id())
-
-    def _tell(self, identity: bytes, message: Message) -> bool:
-        return self._send(identity, encode(message))
-
-    def _send(self, identity: bytes, frame: bytes) -> bool:
-        try:
-            self.socket.send_multipart([identity, frame])
-        except zmq.ZMQError as error:
-            if error.errno != zmq.EHOSTUNREACH:
-                raise
-            return False
-        return True
-
-    def _look_after(self) -> None:
-        """Notice consumers that are gone: an address that nobody answers refuses the message."""
-        now = self._clock.now_ns()
-        if now - self._last_ping_ns < _PING_NS:
-            return
-        self._last_ping_ns = now
-        welcome = self._welcome()
-        for edge in self.edges:
-            if edge.identity is not None and not self._tell(edge.identity, welcome):
-                edge.lost_contact()
-            if edge.identity is None and not edge.expected and not edge.left:
-                edge.leave()
+        if self._ended and not edge.waiting and edge.identity is not None:
+            self._reception.tell(edge.identity, End())
 
     def end(self, patience_s: float = 10.0) -> None:
         """Tell every consumer that this was all, and wait until each has taken everything.
@@ -413,7 +300,7 @@ class Outlet:
                 if edge.identity is not None and not edge.waiting and mark not in told:
                     told.add(mark)
                     edge.flush(self.socket)
-                    self._tell(edge.identity, End())
+                    self._reception.tell(edge.identity, End())
             for edge in self.edges:
                 if not edge.kinds:
                     # Who only watches has nothing to take.

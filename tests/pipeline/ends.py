@@ -74,7 +74,7 @@ class Taker:
             self.inlet.done(packet)
             n += 1
         if n == 0:
-            self.inlet.grant(idle=True)
+            self.inlet.receipts.grant(idle=True)
             self.inlet.socket.poll(wait_ms)
         return n
 

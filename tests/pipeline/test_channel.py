@@ -220,7 +220,7 @@ def test_the_backlog_is_known_in_packets_events_and_event_time(wire: Wire, ipc: 
     assert outlet.backlog() == 8
     assert outlet.sent() == 8
     until(lambda: len(taker.seqs) == 3, lambda: taker.take(1))
-    until(lambda: outlet.backlog() == 5, lambda: (taker.inlet.grant(), outlet.service(5)))
+    until(lambda: outlet.backlog() == 5, lambda: (taker.inlet.receipts.grant(), outlet.service(5)))
     edge, into = outlet.edges[0].board, taker.inlet.account
     assert edge[EdgeSlot.SENT_EVENTS] - edge[EdgeSlot.DELIVERED_EVENTS] == 50
     assert edge[EdgeSlot.SENT_T] - into[EdgeSlot.DELIVERED_T] == 5000

@@ -233,7 +233,7 @@ def test_packets_in_hand_while_the_producer_is_succeeded(wire: Wire, tmp_path: P
 
     def turn() -> None:
         second.service(5)
-        taker.inlet.grant(idle=True)
+        taker.inlet.receipts.grant(idle=True)
         assert taker.inlet.take() is None
 
     def heard() -> bool:

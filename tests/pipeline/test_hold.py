@@ -85,14 +85,14 @@ def to_the_end(taker: Taker) -> None:
     """Take what there is, and take leave when that was all."""
     if not taker.inlet.socket.closed:
         taker.take()
-        taker.inlet.grant()
+        taker.inlet.receipts.grant()
         if taker.inlet.ended:
             taker.inlet.close()
 
 
 def both(patience: Patience) -> None:
     patience.taker.take()
-    patience.taker.inlet.grant()
+    patience.taker.inlet.receipts.grant()
     patience.outlet.service(1)
 
 
@@ -123,7 +123,7 @@ def test_who_waits_for_credit_holds_nothing_back(wire: Wire, ipc: str) -> None:
     def waiting() -> None:
         waits.append(len(outlet.edges[0]._held))
         taker.take()
-        taker.inlet.grant()
+        taker.inlet.receipts.grant()
 
     outlet.waiting = waiting
     patience.send(*[LARGE] * 10)

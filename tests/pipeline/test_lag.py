@@ -80,7 +80,7 @@ def test_who_takes_few_among_many_of_others_does_not_seem_to_lag(
     def turn() -> None:
         packet = inlet.take()
         if packet is None:
-            inlet.grant_overdue()
+            inlet.receipts.grant_overdue()
         else:
             taker.note(packet)
             inlet.done(packet)
@@ -141,7 +141,7 @@ class Slow(Node):
     def process(self, packet: Packet) -> Iterator[Packet]:
         """Take a while."""
         del packet
-        self.before.append(self.inlet._taken)
+        self.before.append(self.inlet.receipts.counts.packets)
         self.clock.advance(self.ns)
         return iter(())
 
@@ -225,11 +225,11 @@ def test_where_much_comes_at_a_time_nobody_rests(wire: Wire, ipc: str) -> None:
     outlet.expect("c", "lossless", 8, ALL)
     taker = wire.taker(at, window=8)
     until(lambda: outlet.has_consumer, lambda: outlet.service(5))
-    assert taker.inlet.unhurried()
+    assert taker.inlet.receipts.unhurried()
     for sizes, unhurried in (([1] * 3, True), ([1] * 4, False), ([1 << 18], False), ([0], True)):
         come(taker, outlet, sizes)
-        assert taker.inlet.unhurried() is unhurried
-        assert taker.inlet.unhurried()
+        assert taker.inlet.receipts.unhurried() is unhurried
+        assert taker.inlet.receipts.unhurried()
 
 
 def test_what_words_have_overtaken_is_at_hand(wire: Wire, ipc: str) -> None:

@@ -88,7 +88,7 @@ def test_a_name_is_free_again_when_its_holder_has_left(wire: Wire, ipc: str) -> 
     first = wire.taker(at, clock=clock)
     until(lambda: outlet.has_consumer, lambda: outlet.service(5))
     second = wire.taker(at, clock=clock)
-    until(lambda: outlet._claims, lambda: outlet.service(5))
+    until(lambda: outlet._reception.claims, lambda: outlet.service(5))
     first.inlet.close()
     until(lambda: second.inlet.greeted, lambda: settle(outlet, clock, second))
     producer = Producer(outlet, [numbered(0)])
@@ -103,12 +103,12 @@ def test_a_holder_that_says_nothing_loses_its_name(wire: Wire, ipc: str) -> None
     wire.taker(at, clock=clock)
     until(lambda: outlet.has_consumer, lambda: outlet.service(5))
     second = wire.taker(at, clock=clock)
-    until(lambda: outlet._claims, lambda: outlet.service(5))
+    until(lambda: outlet._reception.claims, lambda: outlet.service(5))
     for _ in range(9):
         settle(outlet, clock, second)
     assert not second.inlet.greeted, "it may only be busy"
     until(lambda: second.inlet.greeted, lambda: settle(outlet, clock, second))
-    assert not outlet._claims
+    assert not outlet._reception.claims
 
 
 def test_a_claimant_that_leaves_is_forgotten(wire: Wire, ipc: str) -> None:
@@ -117,9 +117,9 @@ def test_a_claimant_that_leaves_is_forgotten(wire: Wire, ipc: str) -> None:
     first = wire.taker(at, clock=clock)
     until(lambda: outlet.has_consumer, lambda: outlet.service(5))
     second = wire.taker(at, clock=clock)
-    until(lambda: outlet._claims, lambda: outlet.service(5))
+    until(lambda: outlet._reception.claims, lambda: outlet.service(5))
     second.inlet.close()
-    until(lambda: not outlet._claims, lambda: outlet.service(5))
+    until(lambda: not outlet._reception.claims, lambda: outlet.service(5))
     settle(outlet, clock, first)
     assert len(outlet.edges) == 1
     assert outlet.has_consumer
@@ -137,7 +137,7 @@ def test_a_connection_made_anew_is_no_claim(wire: Wire, ipc: str) -> None:
         until(lambda socket=socket: socket.poll(0), lambda: outlet.service(5))
         assert isinstance(protocol.decode(socket.recv()), protocol.Welcome)
         socket.send(protocol.encode(protocol.Grant(0, 0)))
-    assert not outlet._claims
+    assert not outlet._reception.claims
     assert len(outlet.edges) == 1
     for socket in sockets:
         socket.close()

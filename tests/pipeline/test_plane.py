@@ -257,7 +257,8 @@ def test_nothing_piles_up_for_who_has_stopped(wire: Wire, ipc: str) -> None:
     taker = wire.taker(at, clock=clock)
     until(lambda: outlet.has_consumer, lambda: outlet.service(5))
     sent: list[bytes] = []
-    outlet._send = lambda identity, frame: not sent.append(frame)  # type: ignore[method-assign]
+    reception = outlet._reception
+    reception._send = lambda identity, frame: not sent.append(frame)  # type: ignore[method-assign]
     outlet.tell_aside(outlet.edges[0], b"x")
     assert sent == [b"x"]
     clock.advance(2_100_000_000)
