@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTEST := env -u PYTHONDONTWRITEBYTECODE QT_QPA_PLATFORM=offscreen $(BIN)/pytest \
 	--numprocesses auto --maxprocesses 4 --dist worksteal
 
-.PHONY: help demo train-quick test test-all check format bench clean
+.PHONY: help demo train-quick test test-all check format bench fresh clean
 
 help:
 	@echo "make demo      watch real recordings stream through the network that names each digit"
@@ -16,17 +16,17 @@ help:
 	@echo "make bench     measure every figure the README quotes (peers included)"
 	@echo "make clean     remove the virtual environment and everything built"
 
-demo: .venv/.ready
+demo: .venv/.ready fresh
 	$(BIN)/retina demo
 
-train-quick: .venv/.ready
+train-quick: .venv/.ready fresh
 	$(BIN)/retina train classifier --recipe quick --out runs/quick.safetensors
 	$(BIN)/retina evaluate runs/quick.safetensors samples --split Test
 
-test: .venv/.ready-dev
+test: .venv/.ready-dev fresh
 	$(PYTEST) -m "not slow"
 
-test-all: .venv/.ready-dev
+test-all: .venv/.ready-dev fresh
 	$(PYTEST)
 
 check: .venv/.ready-dev
@@ -38,7 +38,7 @@ format: .venv/.ready-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/.ready-bench
+bench: .venv/.ready-bench fresh
 	$(BIN)/retina bench
 
 .venv/.ready: pyproject.toml setup.sh
@@ -52,6 +52,12 @@ bench: .venv/.ready-bench
 .venv/.ready-bench: .venv/.ready
 	sh setup.sh bench
 	touch $@
+
+# numba keeps what it compiled, and does not notice that a kernel which another one calls has changed.
+ROOMS := benchmarks models nodes pipeline recordings
+fresh:
+	@newest=$$(ls -t $$(grep -rlE --include='*.py' 'numba|kernels' $(ROOMS)) | head -1); \
+	find $(ROOMS) -name '*.nbi' ! -newer "$$newest" -delete
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
