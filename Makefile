@@ -56,8 +56,10 @@ bench: .venv/.ready-bench fresh
 # numba keeps what it compiled, and does not notice that a kernel which another one calls has changed.
 ROOMS := benchmarks models nodes pipeline recordings
 fresh:
-	@newest=$$(ls -t $$(grep -rlE --include='*.py' 'numba|kernels' $(ROOMS)) | head -1); \
-	find $(ROOMS) -name '*.nbi' ! -newer "$$newest" -delete
+	@test -e .venv/.kernels && ! find $(ROOMS) -name '*.py' -newer .venv/.kernels \
+		-exec grep -qE 'numba|kernels' {} \; -print | grep -q . \
+		|| find $(ROOMS) -name '*.nbi' -delete
+	@touch .venv/.kernels
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -38,6 +38,14 @@ class Near:
     rho: Floats
 
 
+def masked(train: Train, factor: Floats) -> Train:
+    """Return spikes that count as ``factor`` [neurons] says, without those that count nothing."""
+    value = factor[train.index]
+    kept = value != 0
+    before = np.concatenate([[0], np.cumsum(kept)])
+    return Train(before[train.offsets], train.index[kept], value[kept])
+
+
 class Room:
     """What one thread works in; it grows to what the largest recording needs."""
 
@@ -93,21 +101,21 @@ class Layers:
     def inputs(self, recording: Bins) -> Train:
         """Return a recording in the kernels' order."""
         offsets, index, count = recording
-        size = math.prod(self.network.input_shape)
-        if len(index) and int(index.max()) >= size:
-            raise ValueError(
-                f"input {int(index.max())} lies outside {self.network.input_shape}, "
-                f"expected below {size}"
-            )
         out = np.empty(len(index), np.int32)
         value = np.empty(len(index), np.float32)
-        step_kernels.arrange(
+        shape = self.network.input_shape
+        inside = step_kernels.arrange(
             np.ascontiguousarray(index, np.uint32),
             np.ascontiguousarray(count, np.uint8),
-            self.network.input_shape,
+            shape,
             out,
             value,
         )
+        if inside < len(index):
+            raise ValueError(
+                f"input {int(index[inside])} lies outside {shape}, expected below "
+                f"{math.prod(shape)}"
+            )
         return Train(offsets.astype(np.int64), out, value)
 
     def forward(

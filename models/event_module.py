@@ -3,14 +3,14 @@
 The same network and gradient as ``models.module.SpikingModule``, but what is computed and kept
 follows the spikes, not neurons × bins (``models.layer_kernels``). Threads take recordings as they
 come free, the longest first; their gradients are summed in that order whoever is done when, so
-that any number of threads gives the same weights.
+that any number of threads gives the same gradient.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Lock
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from models import layer_kernels, layout
-from models.event_layers import Floats, Layers, Near, Room, Train
+from models.event_layers import Floats, Layers, Near, Room, Train, masked
 from models.lanes import zeros
 from models.module import Response, SpikingModule
 from models.network import Network, Pool
@@ -76,8 +76,11 @@ class EventModule(SpikingModule):
             for b in waiting:
                 work(b, room)
 
-        for done in [self._pool.submit(run, room) for room in self._rooms[: len(costs)]]:
-            done.result()
+        # All are done before an error leaves here: their rooms are free then.
+        done = [self._pool.submit(run, room) for room in self._rooms[: len(costs)]]
+        wait(done)
+        for each in done:
+            each.result()
 
     @property
     def layers(self) -> Layers:
@@ -150,7 +153,7 @@ class _Run(torch.autograd.Function):
                 nears[b].append(near)
                 spikes[b, i] = len(train.index)
                 if i < len(factors):
-                    train.value = factors[i][b][train.index]
+                    train = masked(train, factors[i][b])
             layer_kernels.spread(train.offsets, train.index, layers.table[-1], out[:, b])
 
         module.share(work, [len(recording.index) for recording in batch])
@@ -188,6 +191,7 @@ class _Run(torch.autograd.Function):
                     row,
                     layers.reach,
                     layers.constants,
+                    layers.rhythm,
                     layers.weights,
                     layers.delays,
                     train.offsets,

@@ -5,7 +5,7 @@
 
 Both walk the runs of memory that ``models.scatter_kernels`` walks, in the same slots: ``e`` is
 ``[SLOTS · NEURONS]`` float32. ``collect_all`` and ``gather_all`` do so for many spikes, ``begin`` to
-``end`` of ``index`` (neurons in (H, W, C) order), two of one place at a time.
+``end`` of ``index`` (neurons in (H, W, C) order), ``collect_all`` two of one place at a time.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ COLLECT, GATHER = range(2)
 
 @numba.njit(cache=True, nogil=True)
 def collect(row, reach, grad, delays, e, slot, c, place, n):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add ``n`` times the error ``e`` to the gradient of every synapse of the input (c, place)."""
+    """Add ``n`` times the error ``e`` to every synapse of (c, place), of a layer with delays."""
     if row[DELAYS] == BY_GROUP:
         for f in range(row[C_OUT]):
             _group(COLLECT, row, grad, delays, e, slot, c, place, n, f)
@@ -99,7 +99,7 @@ def collect_all(row, reach, grad, delays, e, slot, index, value, begin, end):  #
 
 @numba.njit(cache=True, nogil=True)
 def gather(row, reach, weights, delays, e, slot, c, place):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return the weighted error behind the synapses of the input (c, place)."""
+    """Return the weighted error behind the synapses of (c, place), of a layer with delays."""
     total = np.float32(0)
     if row[DELAYS] == BY_GROUP:
         for f in range(row[C_OUT]):

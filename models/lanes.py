@@ -48,21 +48,21 @@ def spread(builder: Any, value: Any) -> Any:
     return builder.shuffle_vector(one, none, same)
 
 
-def _word(compare: Callable[[Any, Any, Any, Any], Any]) -> Any:
-    """Return what builds a word of bits by ``compare(builder, potentials, a, b)``, 8 at a time."""
+def _word(compare: Callable[..., Any]) -> Any:
+    """Return what builds a word of bits by ``compare(builder, potentials, *limits)``, 8 at once."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         potential, first, *rest = args
         data = context.make_array(signature.args[0])(context, builder, value=potential).data
         lanes = ir.VectorType(ir.FloatType(), LANES)
         word = ir.IntType(WORD)
-        a, b = (spread(builder, x) for x in rest)
+        limits = [spread(builder, x) for x in rest]
         out = ir.Constant(word, 0)
         for k in range(0, WORD, LANES):
             at = builder.gep(data, [builder.add(first, ir.Constant(word, k))])
             eight = builder.load(builder.bitcast(at, lanes.as_pointer()))
             eight.align = 4
-            bits = builder.bitcast(compare(builder, eight, a, b), ir.IntType(LANES))
+            bits = builder.bitcast(compare(builder, eight, *limits), ir.IntType(LANES))
             bits = builder.shl(builder.zext(bits, word), ir.Constant(word, k))
             out = builder.or_(out, bits)
         return out
@@ -70,7 +70,7 @@ def _word(compare: Callable[[Any, Any, Any, Any], Any]) -> Any:
     return build
 
 
-def _reaches(builder: Any, potential: Any, theta: Any, _: Any) -> Any:
+def _reaches(builder: Any, potential: Any, theta: Any) -> Any:
     return builder.fcmp_ordered(">=", potential, theta)
 
 
@@ -80,20 +80,16 @@ def _is_near(builder: Any, potential: Any, theta: Any, support: Any) -> Any:
     return builder.and_(below, builder.fcmp_ordered(">", apart, builder.fneg(support)))
 
 
-def _asked(potential: Any) -> Any:
-    return types.uint64(potential, types.int64, types.float32, types.float32)
-
-
 @_compiled  # type: ignore[untyped-decorator]
-def reaching(typingctx: Any, potential: Any, first: Any, theta: Any, unused: Any) -> Any:
+def reaching(typingctx: Any, potential: Any, first: Any, theta: Any) -> Any:
     """Return the bits of u ≥ θ for 64 of ``potential`` float32 from ``first``."""
-    return _asked(potential), _word(_reaches)
+    return types.uint64(potential, types.int64, theta), _word(_reaches)
 
 
 @_compiled  # type: ignore[untyped-decorator]
 def nearby(typingctx: Any, potential: Any, first: Any, theta: Any, support: Any) -> Any:
     """Return the bits of |u − θ| < ``support`` for 64 of ``potential`` float32 from ``first``."""
-    return _asked(potential), _word(_is_near)
+    return types.uint64(potential, types.int64, theta, support), _word(_is_near)
 
 
 @_compiled  # type: ignore[untyped-decorator]

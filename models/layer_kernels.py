@@ -44,11 +44,9 @@ from models.step_kernels import (
     listed,
 )
 
-_SWEEP = 16
-"""Bins, backward, between two looks for traces that have faded."""
-
 _SILENT = np.float32(1e-30)
-"""Below this an error's trace has faded."""
+"""Below this an error's trace has faded: nearer to where numbers end than a spike's, and so looked
+for more often."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -162,7 +160,7 @@ def _recede(constants, x, y, lo, sweep):  # type: ignore[no-untyped-def]  # prag
 
 
 @numba.njit(cache=True, nogil=True)
-def backward(row, reach, constants, weights, delays, offsets, index, value, low_offsets, low, kept_offsets, kept, rho, error, x, y, e, awake, grad, delay_grad, low_error):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
+def backward(row, reach, constants, rhythm, weights, delays, offsets, index, value, low_offsets, low, kept_offsets, kept, rho, error, x, y, e, awake, grad, delay_grad, low_error):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
     """Run a layer back in time; add to ``grad`` and ``delay_grad``; fill ``low_error``.
 
     ``error`` [n kept] is the loss's derivative by the spike of each neuron that was kept; the
@@ -177,26 +175,30 @@ def backward(row, reach, constants, weights, delays, offsets, index, value, low_
     slots = row[SLOTS]
     delayed = row[DELAYS] != NO_DELAYS
     soon = constants[SOON]
+    every = max(1, rhythm[1] // 3)
     x[:] = 0
     y[:] = 0
     e[:] = 0
     awake[:] = 0
     for t in range(steps - 1, -2 if delayed else -1, -1):
         slot = t % slots
-        sweep = t % _SWEEP == 0
+        sweep = t % every == 0
         begin = slot * neurons
         if t >= 0:
             for b in range(neurons // BLOCK):
                 if awake[b]:
-                    _recede(constants, x, y, b * BLOCK, sweep)
+                    at = b * BLOCK
+                    _recede(constants, x, y, at, sweep)
             for j in range(kept_offsets[t], kept_offsets[t + 1]):
                 n = kept[j]
                 own = rho[j] * error[j]
                 y[n] += own
                 x[n] += soon * own
                 awake[n // BLOCK] = 1
-            if slots > 1:
-                e[begin : begin + neurons] = x
+            for b in range(neurons // BLOCK if slots > 1 else 0):
+                if awake[b]:
+                    at = b * BLOCK
+                    e[begin + at : begin + at + BLOCK] = x[at : at + BLOCK]
         else:
             e[begin : begin + neurons] = 0
         # A delay's gradient needs the error of the bin before, so that inputs come one bin later.

@@ -3,7 +3,8 @@
 What a spike does to a layer is the same sum along a few runs of neurons, one a row, each a few
 dozen floats long (``models.layout``). Written as loops over arrays, a compiler must ask at each
 run whether the arrays overlap, and where they begin and end, which costs more than the run. Here
-the sums are put down as instructions: a row at a time, 32 floats, then 8, then what is left.
+the sums are put down as instructions: a row at a time, 32 floats of all runs together, then 8 of
+each, then what is left.
 
 Nothing is checked: runs lie within their arrays. Arrays are float32, contiguous; places and
 lengths int64.

@@ -86,8 +86,8 @@ def conv_place(row, c, ky, kx, f):  # type: ignore[no-untyped-def]  # pragma: no
 
 
 @numba.njit(cache=True, nogil=True)
-def scatter(row, reach, weights, delays, pooling, acc, touched, base, slot, lo, hi, c, place, n):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add ``n`` spikes of the input at (c, place); return the number of synapses.
+def scatter(row, reach, weights, delays, acc, touched, base, slot, lo, hi, c, place, n):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add ``n`` spikes of the input at (c, place) of a layer with delays; return its synapses.
 
     ``touched`` uint8 is set for every block of ``acc`` that is reached.
     """
@@ -98,13 +98,6 @@ def scatter(row, reach, weights, delays, pooling, acc, touched, base, slot, lo, 
     c_out = row[C_OUT]
     oy = np.int64(at[OY])
     rows = np.int64(at[ROWS])
-    if row[KIND] == POOL:
-        if rows == 0 or oy < lo or oy >= hi:
-            return 0
-        a = begin + ((oy - lo) * row[W_OUT] + at[OX]) * c_out + c
-        acc[a] += n * pooling
-        touched[a >> _SHIFT] = 1
-        return 1
     run = np.int64(at[RUN])
     w = row[FIRST_WEIGHT] + at[WEIGHT] + c * row[CHANNEL_STEP]
     if oy < lo:
@@ -147,7 +140,7 @@ def scatter_all(row, reach, weights, delays, pooling, acc, touched, base, slot, 
             if value[j] != 0:
                 place = np.int64(index[j]) // c_in
                 through += np.int64(value[j]) * scatter(
-                    row, reach, weights, delays, pooling, acc, touched, base, slot, lo, hi,
+                    row, reach, weights, delays, acc, touched, base, slot, lo, hi,
                     index[j] - place * c_in, place, value[j],
                 )  # fmt: skip
         return through

@@ -90,7 +90,7 @@ def advance(constants, state, acc, touched, fresh, block, memory, sweep, u, fire
             u[i] = y[i]
     some = np.uint64(0)
     for k in range(BLOCK // WORD):
-        bits = reaching(u, k * WORD, theta, theta)
+        bits = reaching(u, k * WORD, theta)
         fired[k] = bits
         some |= bits
     if some:

@@ -338,4 +338,5 @@ class Inlet:
         if farewell:
             self.receipts.grant()
             self._say(Bye())
+        self.receipts.close()
         self.socket.close()

@@ -330,6 +330,7 @@ class Outlet:
 
     def close(self) -> None:
         """Close the socket and remove its files; never waits."""
+        self._reception.admitted = lambda edge: None
         self.socket.close(linger=0)
         if self._guard is not None:
             self._guard.stop()

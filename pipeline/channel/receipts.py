@@ -39,7 +39,7 @@ class Receipts:
 
     account    cells of the board, which outlive this process
     tell       says a Grant to the producer
-    told_ns    when anything was last said to the producer
+    told_ns    when the counts were last told; 0 where nobody has ever listened
     """
 
     def __init__(
@@ -152,6 +152,10 @@ class Receipts:
         self.told_ns = now_ns
         self._granted = self._taken
         self._events_since = 0
+
+    def close(self) -> None:
+        """Tell nothing more."""
+        self._tell = lambda grant: None
 
     def unhurried(self) -> bool:
         """Whether little was taken since this was last asked, or nobody waits for who takes it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from benchmarks.train import kept_bytes
+from models.event_layers import Room, Train, masked
 from models.event_module import EventModule, InOrder
 from models.module import Response, SpikingModule, dense
 from models.network import Network, parse
@@ -225,3 +227,31 @@ def test_a_sum_in_order_does_not_depend_on_who_comes_when(
     for who in order[1:]:
         expected = expected + parts[who]
     np.testing.assert_array_equal(total.total, expected)
+
+
+def test_an_error_leaves_when_every_thread_is_done() -> None:
+    module = EventModule(parse("2-1c1p0", 2, 2, SRM()), threads=3)
+    others, done = threading.Event(), []
+
+    def work(b: int, _room: Room) -> None:
+        if b == 0:
+            raise ValueError("recording 0")
+        others.wait(10)
+        done.append(b)
+
+    timer = threading.Timer(0.1, others.set)
+    timer.start()
+    with pytest.raises(ValueError, match="recording 0"):
+        module.share(work, [3, 2, 1])
+    assert sorted(done) == [1, 2]
+    timer.join()
+
+
+def test_spikes_that_a_mask_drops_are_gone() -> None:
+    train = Train(
+        np.array([0, 2, 2, 5]), np.array([3, 1, 0, 3, 2], np.int32), np.ones(5, np.float32)
+    )
+    found = masked(train, np.array([0, 1.25, 1.25, 0], np.float32))
+    np.testing.assert_array_equal(found.offsets, [0, 1, 1, 2])
+    np.testing.assert_array_equal(found.index, [1, 2])
+    np.testing.assert_array_equal(found.value, [1.25, 1.25])

@@ -14,7 +14,7 @@ limits = st.sampled_from([0.5, 6.0, 10.0, float("inf")])
 
 @numba.njit
 def _asked(u, first, theta, support, at, near):  # type: ignore[no-untyped-def]  # pragma: no cover
-    bits = reaching(u, first, theta, theta)
+    bits = reaching(u, first, theta)
     several = counted(bits)
     n = 0
     while bits:
