@@ -1,9 +1,10 @@
 # Everything sets up what it needs: `make demo` and `make test` are all a newcomer has to know.
 
 BIN := .venv/bin
-# Four processes at most: many tests start a handful of their own.
+# Many tests wait for a handful of processes of their own: one worker more than there are cores,
+# four at most.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE QT_QPA_PLATFORM=offscreen $(BIN)/pytest \
-	--numprocesses auto --maxprocesses 4 --dist worksteal
+	--numprocesses $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --maxprocesses 4 --dist worksteal
 
 .PHONY: help demo train-quick test test-all check format bench fresh clean
 

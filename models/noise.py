@@ -22,7 +22,7 @@ def add_noise(
     if not 0 <= per_pixel < np.inf:
         raise ValueError(f"noise of {per_pixel!r} spikes a pixel, expected 0 or more")
     width, height = size
-    n = round(per_pixel * width * height)
+    n = round(per_pixel * (width * height))
     noise = empty_events(n)
     noise["t"] = rng.integers(0, window_us, n)
     noise["x"] = rng.integers(0, width, n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -242,8 +243,9 @@ def test_without_a_memory_nothing_is_written(qtbot: QtBot, tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("palette", PALETTES)
-@pytest.mark.parametrize("name", ["dark", "light"])
+@pytest.mark.parametrize(
+    ("name", "palette"), list(zip(itertools.cycle(["dark", "light"]), PALETTES, strict=False))
+)
 def test_the_look_can_be_changed_while_it_runs(desk: Desk, name: str, palette: str) -> None:
     window = desk.window()
     say(window)

@@ -183,7 +183,7 @@ def test_arbitrary_fields_in_a_true_frame(
     attempt(lambda: touch(decode(frame)))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(packets(), st.data())
 def test_mutations_are_refused_or_stay_inside(packet: Packet, data: st.DataObject) -> None:
     frames = [bytearray(frame) for frame in frames_of(packet)]
