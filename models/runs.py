@@ -74,8 +74,30 @@ def _along(builder: Any, run: Any, times: int, body: Callable[[Any, bool, int], 
         body(at, False, 0)
 
 
-def _parts(builder: Any, pair: Any, n: int) -> list[Any]:
-    return [builder.extract_value(pair, k) for k in range(n)]
+def _one_and_several(
+    context: Any, builder: Any, one: Any, several: Any, counts: Any, rows: Any, run: Any, do: Any
+) -> None:
+    """Build ``do(at, wide, one, [(n, other), ...])`` along a run and several others, row by row.
+
+    ``one`` is (kind, array, first, line), the next row ``line`` further; ``several`` (kind, array,
+    firsts, step), the next rows ``step`` back; both kinds are arrays'.
+    """
+    kind, array, first, line = one
+    others, data, firsts, step = several
+    many = counts.type.count
+    each = [builder.extract_value(counts, k) for k in range(many)]
+    eights = [spread(builder, n) for n in each]
+    starts = [builder.extract_value(firsts, k) for k in range(many)]
+    with cgutils.for_range(builder, rows, intp=_INT) as loop:
+        to = builder.add(first, builder.mul(loop.index, line))
+        back = builder.mul(loop.index, step)
+        here = _data(context, builder, kind, array, to)
+        there = [_data(context, builder, others, data, builder.sub(w, back)) for w in starts]
+
+        def body(at: Any, wide: bool, _: int) -> None:
+            do(at, wide, here, list(zip(eights if wide else each, there, strict=True)))
+
+        _along(builder, run, 4 // many, body)
 
 
 @_compiled  # type: ignore[untyped-decorator]
@@ -97,29 +119,19 @@ def add_runs(
     one before, and count as the tuple ``counts`` says; they are added in their order, each
     product rounded.
     """
-    many = len(firsts)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _, a, line, _, firsts, step, counts, rows, run = args
-        each = _parts(builder, counts, many)
-        eights = [spread(builder, n) for n in each]
-        starts = _parts(builder, firsts, many)
-        with cgutils.for_range(builder, rows, intp=_INT) as loop:
-            to = builder.add(a, builder.mul(loop.index, line))
-            back = builder.mul(loop.index, step)
-            target = _data(context, builder, signature.args[0], args[0], to)
-            sources = [
-                _data(context, builder, signature.args[3], args[3], builder.sub(w, back))
-                for w in starts
-            ]
+        out, a, line, data, firsts, step, counts, rows, run = args
+        kinds = signature.args
 
-            def body(at: Any, wide: bool, _: int) -> None:
-                value = _load(builder, target, at, wide)
-                for n, source in zip(eights if wide else each, sources, strict=True):
-                    value = builder.fadd(value, builder.fmul(n, _load(builder, source, at, wide)))
-                _store(builder, value, target, at, wide)
+        def add(at: Any, wide: bool, target: Any, sources: list[tuple[Any, Any]]) -> None:
+            value = _load(builder, target, at, wide)
+            for n, source in sources:
+                value = builder.fadd(value, builder.fmul(n, _load(builder, source, at, wide)))
+            _store(builder, value, target, at, wide)
 
-            _along(builder, run, 4 // many, body)
+        one, several = (kinds[0], out, a, line), (kinds[3], data, firsts, step)
+        _one_and_several(context, builder, one, several, counts, rows, run, add)
         return context.get_dummy_value()
 
     kind = types.void(out, _I, _I, data, firsts, _I, counts, _I, _I)
@@ -140,30 +152,20 @@ def learn_runs(
     run: Any,
 ) -> Any:
     """Add to runs of ``data`` the same runs of ``e``: ``add_runs`` the other way about."""
-    many = len(firsts)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _, firsts, step, _, a, line, counts, rows, run = args
-        each = _parts(builder, counts, many)
-        eights = [spread(builder, n) for n in each]
-        starts = _parts(builder, firsts, many)
-        with cgutils.for_range(builder, rows, intp=_INT) as loop:
-            of = builder.add(a, builder.mul(loop.index, line))
-            back = builder.mul(loop.index, step)
-            source = _data(context, builder, signature.args[3], args[3], of)
-            targets = [
-                _data(context, builder, signature.args[0], args[0], builder.sub(w, back))
-                for w in starts
-            ]
+        data, firsts, step, e, a, line, counts, rows, run = args
+        kinds = signature.args
 
-            def body(at: Any, wide: bool, _: int) -> None:
-                error = _load(builder, source, at, wide)
-                for n, target in zip(eights if wide else each, targets, strict=True):
-                    part = builder.fmul(n, error, _FUSED)
-                    value = builder.fadd(_load(builder, target, at, wide), part, _FUSED)
-                    _store(builder, value, target, at, wide)
+        def learn(at: Any, wide: bool, source: Any, targets: list[tuple[Any, Any]]) -> None:
+            error = _load(builder, source, at, wide)
+            for n, target in targets:
+                part = builder.fmul(n, error, _FUSED)
+                value = builder.fadd(_load(builder, target, at, wide), part, _FUSED)
+                _store(builder, value, target, at, wide)
 
-            _along(builder, run, 4 // many, body)
+        one, several = (kinds[3], e, a, line), (kinds[0], data, firsts, step)
+        _one_and_several(context, builder, one, several, counts, rows, run, learn)
         return context.get_dummy_value()
 
     kind = types.void(data, firsts, _I, e, _I, _I, counts, _I, _I)
